@@ -1,0 +1,165 @@
+"""The messages between Hearth and an engine host, version 1.
+
+A frame is a 4-byte little-endian length and that many bytes of MessagePack: one message, a map with its `type`. An
+unknown field is ignored and an unknown type is answered with `Refused`, so that the two ends may be of different
+versions; a change that an old end would misread raises VERSION.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hearth.engine.outputs import ErrorInfo, RequestOutput
+from hearth.engine.sampling_params import SamplingParams
+
+VERSION = 1
+MAX_FRAME_BYTES = 256 << 20
+
+
+class ChatMessage(msgspec.Struct, frozen=True):
+    """One message of a prompt, as a chat template wants it."""
+
+    role: str
+    content: str
+
+
+class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a host shall run its model.
+
+    Attributes:
+        threads: intra-op threads; 0 takes the physical cores that this process may use.
+        max_slots: sequences that run at once.
+        kv_cache_bytes: most memory for keys and values; 0 decides by the machine's memory.
+        max_context: shortens the model's context; 0 keeps it.
+        step_milliseconds: aim for one step's prefill work, so that running streams never stall.
+    """
+
+    threads: int = 0
+    max_slots: int = 8
+    kv_cache_bytes: int = 0
+    max_context: int = 0
+    step_milliseconds: int = 150
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a loaded model is and how it runs here.
+
+    Attributes:
+        context_length: tokens that prompt and answer may have together, here.
+        threads: intra-op threads in use.
+        kv_bytes_per_token: memory of one token's keys and values.
+    """
+
+    architecture: str
+    context_length: int
+    vocab_size: int
+    has_chat_template: bool
+    load_seconds: float
+    threads: int
+    max_slots: int
+    kv_bytes_per_token: int
+    kv_cache_bytes: int
+    provider: str
+
+
+# Requests
+
+
+class Load(msgspec.Struct, tag="load", kw_only=True):
+    """The first message: load this model."""
+
+    version: int
+    name: str
+    folder: str
+    roots: list[str]
+    options: EngineOptions
+
+
+class Submit(msgspec.Struct, tag="submit", kw_only=True):
+    """Answer this prompt; exactly one of messages, text and token_ids is set.
+
+    Attributes:
+        priority: higher is admitted first; equal ones in order of arrival.
+        client: whom the request is for; waiting clients take turns.
+    """
+
+    request_id: str
+    params: SamplingParams
+    messages: list[ChatMessage] | None = None
+    text: str | None = None
+    token_ids: list[int] | None = None
+    priority: int = 0
+    client: str = ""
+
+
+class Abort(msgspec.Struct, tag="abort"):
+    request_id: str
+
+
+class Count(msgspec.Struct, tag="count"):
+    """How many tokens do these messages make, rendered with the generation prompt?"""
+
+    call_id: int
+    messages: list[ChatMessage]
+
+
+class Stats(msgspec.Struct, tag="stats"):
+    call_id: int
+
+
+class Ping(msgspec.Struct, tag="ping"):
+    pass
+
+
+class Shutdown(msgspec.Struct, tag="shutdown"):
+    pass
+
+
+# Replies
+
+
+class LoadProgress(msgspec.Struct, tag="load_progress"):
+    """How far loading is, from 0 to 1."""
+
+    fraction: float
+
+
+class Ready(msgspec.Struct, tag="ready"):
+    version: int
+    info: ModelInfo
+
+
+class LoadFailed(msgspec.Struct, tag="load_failed"):
+    error: ErrorInfo
+
+
+class Outputs(msgspec.Struct, tag="outputs"):
+    """Everything that one step gave, for all requests."""
+
+    items: list[RequestOutput]
+
+
+class Reply(msgspec.Struct, tag="reply"):
+    """The answer to a call with this id: a value, or an error."""
+
+    call_id: int
+    value: Any = None
+    error: ErrorInfo | None = None
+
+
+class Refused(msgspec.Struct, tag="refused"):
+    """A message that this host does not understand."""
+
+    reason: str
+
+
+class Pong(msgspec.Struct, tag="pong"):
+    """The host lives; how long its present step has lasted (0 when idle)."""
+
+    seconds_in_step: float
+
+
+type_of_request = Load | Submit | Abort | Count | Stats | Ping | Shutdown
+type_of_reply = LoadProgress | Ready | LoadFailed | Outputs | Reply | Refused | Pong

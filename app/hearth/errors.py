@@ -1,0 +1,242 @@
+"""The errors that a person may see: what happened, and what to do about it.
+
+An error is a code, parameters and two sentences. The sentences are templates that are translated when they are
+shown, never when they are raised, so that an error can cross a process or sit in the database and still be read in
+the reader's language. Everything that leaves Hearth as an error is one of these; anything else is a bug.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from hearth.i18n import mark, tr
+
+
+class HearthError(Exception):
+    """Base of the family.
+
+    Attributes:
+        code: stable name, written to the wire, the log and the database.
+        what: template of the sentence that says what happened.
+        remedy: template of the sentence that says what to do.
+        params: values for both templates; plain strings and numbers.
+    """
+
+    code: ClassVar[str] = "error"
+    what: ClassVar[str] = mark("Something went wrong: {detail}")
+    remedy: ClassVar[str] = mark("The log file has the details.")
+
+    by_code: ClassVar[dict[str, type[HearthError]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        HearthError.by_code[cls.code] = cls
+
+    def __init__(self, **params: Any) -> None:
+        self.params = params
+        super().__init__(self.code, params)
+
+    @staticmethod
+    def from_code(code: str, params: dict[str, Any]) -> HearthError:
+        """The error that travelled as `code` and `params`; an unknown code keeps what it can say."""
+        cls = HearthError.by_code.get(code)
+        if cls is None:
+            return HearthError(detail=f"{code} {params}")
+        return cls(**params)
+
+    def what_text(self) -> str:
+        return tr(self.what, **self.params)
+
+    def remedy_text(self) -> str:
+        return tr(self.remedy, **self.params)
+
+    def __str__(self) -> str:
+        return f"{self.what_text()} {self.remedy_text()}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HearthError.from_code, (self.code, self.params)
+
+
+HearthError.by_code[HearthError.code] = HearthError
+
+
+# The home folder, its settings and its database
+
+
+class HomeUnwritable(HearthError):
+    code = "home_unwritable"
+    what = mark("Hearth cannot write to its folder {path} ({reason}).")
+    remedy = mark("Make the folder writable, or set HEARTH_HOME to another folder.")
+
+
+class DiskFull(HearthError):
+    code = "disk_full"
+    what = mark("There is not enough free space in {path}.")
+    remedy = mark("Free some space on that disk and try again; nothing was lost.")
+
+
+class ConfigUnknownKey(HearthError):
+    code = "config_unknown_key"
+    what = mark("{path} has an unknown setting “{key}”.")
+    remedy = mark("Did you mean “{nearest}”? Correct or remove it.")
+
+
+class ConfigInvalid(HearthError):
+    code = "config_invalid"
+    what = mark("{path} cannot be used: {reason}.")
+    remedy = mark("Correct that line, or remove the file to start again with the defaults.")
+
+
+class DatabaseFromTheFuture(HearthError):
+    code = "database_from_the_future"
+    what = mark("The database {path} was written by a newer version of Hearth.")
+    remedy = mark("Update Hearth, or set HEARTH_HOME to another folder to start afresh.")
+
+
+class DatabaseDamaged(HearthError):
+    code = "database_damaged"
+    what = mark("The database {path} cannot be read ({reason}).")
+    remedy = mark("Put back a copy of it, or move it away to start afresh.")
+
+
+class DatabaseBusy(HearthError):
+    code = "database_busy"
+    what = mark("The database {path} is held by another program.")
+    remedy = mark("Close the program that holds it and try again.")
+
+
+# Models and their folders
+
+
+class ModelNotFound(HearthError):
+    code = "model_not_found"
+    what = mark("There is no model named “{name}”.")
+    remedy = mark("“hearth models list” shows the models that are here.")
+
+
+class ModelNameInvalid(HearthError):
+    code = "model_name_invalid"
+    what = mark("“{name}” cannot be the name of a model.")
+    remedy = mark(
+        "Use 1 to 64 small letters, digits, dots, dashes and underscores, starting with a letter or digit,"
+        " for example “{suggestion}”."
+    )
+
+
+class ModelNameTaken(HearthError):
+    code = "model_name_taken"
+    what = mark("There is already a model named “{name}”.")
+    remedy = mark("Choose another name, or remove that model first.")
+
+
+class ModelFolderMissing(HearthError):
+    code = "model_folder_missing"
+    what = mark("The folder {path} does not exist.")
+    remedy = mark("Check the path; if it was on another disk, connect that disk.")
+
+
+class ModelFileMissing(HearthError):
+    code = "model_file_missing"
+    what = mark("{folder} is not a complete model folder: {file} is missing.")
+    remedy = mark("Choose a folder in the onnxruntime-genai format, or copy the model again.")
+
+
+class ModelFileInvalid(HearthError):
+    code = "model_file_invalid"
+    what = mark("{file} cannot be used: {reason}.")
+    remedy = mark("The file is damaged or not what it should be; copy or download the model again.")
+
+
+class ModelFileTruncated(HearthError):
+    code = "model_file_truncated"
+    what = mark("{file} is too short: it has {actual} bytes and the model needs {expected}.")
+    remedy = mark("Copy or download the model again.")
+
+
+class ModelFileOutside(HearthError):
+    code = "model_file_outside"
+    what = mark("{file} leads out of the model's folder, to {target}.")
+    remedy = mark("Do not use this model: a model must keep its files in its own folder.")
+
+
+class ModelFileChanged(HearthError):
+    code = "model_file_changed"
+    what = mark("{file} is not the file that was imported: its checksum differs.")
+    remedy = mark("Import the model again if you did not change it yourself.")
+
+
+class ModelUnsupported(HearthError):
+    code = "model_unsupported"
+    what = mark("Hearth cannot run {name}: {reason}.")
+    remedy = mark("Choose a decoder-only text model in the onnxruntime-genai format.")
+
+
+class ModelLoadFailed(HearthError):
+    code = "model_load_failed"
+    what = mark("{name} could not be loaded: {reason}.")
+    remedy = mark("“hearth models verify {name}” checks its files; the log file has the details.")
+
+
+class ModelInUse(HearthError):
+    code = "model_in_use"
+    what = mark("{name} is loaded and cannot be removed.")
+    remedy = mark("Unload it first.")
+
+
+# Answers
+
+
+class PromptTooLong(HearthError):
+    code = "prompt_too_long"
+    what = mark("The prompt has {tokens} tokens; this model reads at most {limit}.")
+    remedy = mark("Shorten it, or choose a model with a longer context.")
+
+
+class ChatTemplateMissing(HearthError):
+    code = "chat_template_missing"
+    what = mark("{name} has no chat template: it continues text and does not answer questions.")
+    remedy = mark("Use raw completion (“hearth run --raw”), or choose a chat model.")
+
+
+class ChatTemplateFailed(HearthError):
+    code = "chat_template_failed"
+    what = mark("The chat template of {name} refused these messages: {reason}.")
+    remedy = mark("Try without a system prompt, or choose another model.")
+
+
+class RequestInvalid(HearthError):
+    code = "request_invalid"
+    what = mark("The request cannot be run: {reason}.")
+    remedy = mark("Correct that value and try again.")
+
+
+class HostCrashed(HearthError):
+    code = "host_crashed"
+    what = mark("The engine of {name} stopped unexpectedly ({reason}).")
+    remedy = mark("Retry loads it again. If it happens again, the model may be too large for this machine's memory.")
+
+
+class HostHung(HearthError):
+    code = "host_hung"
+    what = mark("The engine of {name} did not respond for {seconds} seconds and was ended.")
+    remedy = mark("Retry loads it again.")
+
+
+class HostProtocol(HearthError):
+    code = "host_protocol"
+    what = mark("The engine of {name} speaks protocol {theirs}, this Hearth speaks {ours}.")
+    remedy = mark("Install Hearth again so that both parts have the same version.")
+
+
+class ModelUnloaded(HearthError):
+    code = "model_unloaded"
+    what = mark("{name} was unloaded before the answer was complete.")
+    remedy = mark("Retry loads it again.")
+
+
+# Fronts
+
+
+class QtMissing(HearthError):
+    code = "qt_missing"
+    what = mark("The window needs PySide6, which is not installed here ({reason}).")
+    remedy = mark("Install it with: pip install 'hearth[desktop]'. Everything else works without it: hearth --help.")
