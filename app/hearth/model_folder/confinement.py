@@ -1,0 +1,51 @@
+"""Which files a model folder may read: those that, links resolved, lie in it or in a registered root."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from hearth.errors import ModelFileInvalid, ModelFileMissing, ModelFileOutside
+
+
+class Confinement:
+    """The folder of one model and the roots that its owner registered."""
+
+    def __init__(self, folder: Path, roots: Sequence[Path] = ()) -> None:
+        self.folder = folder
+        self._allowed = tuple(Path(os.path.realpath(root)) for root in (folder, *roots))
+
+    def file(self, location: str) -> Path:
+        """The regular file at `location`, relative to the folder; neither opened nor followed out of the folder.
+
+        Raises:
+            ModelFileInvalid: the location is not a path, or not a regular file.
+            ModelFileOutside: the location is absolute, or leads out.
+            ModelFileMissing: nothing is there.
+        """
+        if not location or "\0" in location or len(location) > 4096:
+            raise ModelFileInvalid(file=str(self.folder), reason="a file name in it is not a name")
+        windows = PureWindowsPath(location)
+        if PurePosixPath(location).is_absolute() or windows.drive or windows.root:
+            raise ModelFileOutside(file=location, target=location)
+        path = self.folder / location
+        resolved = Path(os.path.realpath(path))
+        if not any(resolved.is_relative_to(root) for root in self._allowed):
+            raise ModelFileOutside(file=location, target=str(resolved))
+        try:
+            mode = resolved.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ModelFileMissing(folder=str(self.folder), file=location) from error
+        except OSError as error:  # a ring of links, a name that is too long, no permission
+            raise ModelFileInvalid(file=str(path), reason=error.strerror or str(error)) from error
+        if not stat.S_ISREG(mode):  # a pipe would block whoever opens it
+            raise ModelFileInvalid(file=str(path), reason="it is not a regular file")
+        return path
+
+    def optional_file(self, location: str) -> Path | None:
+        """`file`, or None where there is none; a link to nowhere is an error, not an absence."""
+        if not os.path.lexists(self.folder / location):
+            return None
+        return self.file(location)

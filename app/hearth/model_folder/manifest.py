@@ -1,0 +1,73 @@
+"""`manifest.json` of a model: where it came from, under which licence, and the checksum of each file."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from hearth.model_folder.json_file import read_json
+
+FILE_NAME = "manifest.json"
+MAX_BYTES = 16 << 20
+VERSION = 1
+
+
+class ManifestFile(msgspec.Struct, frozen=True):
+    """One file as it was imported: SHA-256 in hexadecimal, and size."""
+
+    sha256: str
+    bytes: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known of a model. Fields that a newer Hearth wrote are ignored.
+
+    Attributes:
+        format: of the model folder.
+        source: the path or address that it came from.
+        revision, licence: of the source, where they are known.
+        in_place: the owner's folder, for a model that was registered and not copied.
+        aliases: other names of the model.
+        files: by path relative to the model folder, with forward slashes.
+    """
+
+    version: int
+    name: str
+    format: str = "onnxruntime-genai"
+    source: str = ""
+    revision: str = ""
+    licence: str = ""
+    imported_at: datetime | None = None
+    in_place: str = ""
+    aliases: tuple[str, ...] = ()
+    files: dict[str, ManifestFile] = {}
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest in `folder`.
+
+    Raises:
+        ModelFileInvalid: it is missing, unreadable or not a manifest.
+    """
+    return read_json(folder / FILE_NAME, Manifest, MAX_BYTES)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write it whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; an older manifest is then untouched.
+    """
+    target = folder / FILE_NAME
+    temporary = folder / f"{FILE_NAME}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
