@@ -104,6 +104,21 @@ class DatabaseBusy(HearthError):
     remedy = mark("Close the program that holds it and try again.")
 
 
+# Conversations
+
+
+class ConversationNotFound(HearthError):
+    code = "conversation_not_found"
+    what = mark("That conversation is not here any more.")
+    remedy = mark("It may have been deleted in another window; choose another one.")
+
+
+class MessageNotFound(HearthError):
+    code = "message_not_found"
+    what = mark("That message is not here any more.")
+    remedy = mark("It may have been deleted in another window; open the conversation again.")
+
+
 # Models and their folders
 
 
