@@ -1,0 +1,85 @@
+# `make` lists the targets. Linux, macOS, and Windows in Git Bash.
+# Each makes the virtual environment .venv where it is missing or no longer fits, and is instant otherwise.
+
+ifeq ($(OS),Windows_NT)
+SHELL := bash
+PYTHON ?= python
+BIN := .venv/Scripts
+EXE := .exe
+else
+PYTHON ?= python3
+BIN := .venv/bin
+EXE :=
+endif
+
+PY := $(BIN)/python$(EXE)
+HEARTH := $(BIN)/hearth$(EXE)
+REQUIREMENTS := packaging/requirements
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help run chat test lint bench screenshots clean lock qt-libraries
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.desktop .venv/.program  ## start Hearth: its window, or the terminal chat where there is no display
+	@if [ "$(OS)" = Windows_NT ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY$$QT_QPA_PLATFORM" ]; then \
+		sh packaging/system_packages.sh qt .venv; fi
+	@$(HEARTH) $(ARGS)
+
+chat: .venv/.desktop .venv/.program  ## chat in the terminal
+	@$(HEARTH) chat $(ARGS)
+
+test: .venv/.dev .venv/.program qt-libraries  ## all tests; make test ARGS="-k stop" for some of them
+	$(PY) -m pytest $(ARGS)
+
+lint: .venv/.dev .venv/.program  ## style, types, who imports whom, texts to translate
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(BIN)/lint-imports$(EXE)
+	@mkdir -p build
+	$(BIN)/pybabel$(EXE) --quiet extract -k tr -k mark -k ntr:1,2 -o build/hearth.pot app/hearth
+
+bench: .venv/.dev .venv/.program  ## measure speed and memory on this machine
+	$(PY) tests/benchmarks/run.py $(ARGS)
+
+screenshots: .venv/.dev .venv/.program qt-libraries  ## pictures of the window, in screenshots/
+	$(PY) tests/ui/screenshots.py $(ARGS)
+
+clean:  ## remove .venv and everything else that was made
+	rm -rf .venv build dist screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find app tests packaging -name __pycache__ -prune -exec rm -rf {} +
+
+# Not listed: what the targets above stand on, and what a maintainer needs now and then.
+
+lock: .venv/.python
+	$(PIP_INSTALL) --require-hashes -r $(REQUIREMENTS)/lock.txt
+	$(PY) packaging/lock_requirements.py $(ARGS)
+
+qt-libraries: .venv/.dev
+	@sh packaging/system_packages.sh qt .venv
+
+.venv/.python:
+	@if ! $(PY) -m pip --version >/dev/null 2>&1; then \
+		sh packaging/system_packages.sh python "$(PYTHON)" \
+		&& echo "hearth: making the virtual environment .venv (once; it takes a minute or two)" \
+		&& rm -rf .venv && "$(PYTHON)" -m venv .venv; fi
+	@touch $@
+
+.venv/.desktop: $(REQUIREMENTS)/desktop.txt $(REQUIREMENTS)/build.txt | .venv/.python
+	@$(PIP_INSTALL) --require-hashes -r $(REQUIREMENTS)/desktop.txt -r $(REQUIREMENTS)/build.txt
+	@touch $@
+
+.venv/.dev: $(REQUIREMENTS)/dev.txt | .venv/.python
+	@$(PIP_INSTALL) --require-hashes -r $(REQUIREMENTS)/dev.txt
+	@touch $@ .venv/.desktop
+
+# An editable install: .venv/bin/hearth runs what lies in app/.
+.venv/.program: pyproject.toml | .venv/.python
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
