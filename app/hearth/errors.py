@@ -197,6 +197,12 @@ class ModelInUse(HearthError):
     remedy = mark("Unload it first.")
 
 
+class ImportCancelled(HearthError):
+    code = "import_cancelled"
+    what = mark("The import was stopped.")
+    remedy = mark("Nothing of it was kept.")
+
+
 # Answers
 
 
@@ -227,7 +233,9 @@ class RequestInvalid(HearthError):
 class HostCrashed(HearthError):
     code = "host_crashed"
     what = mark("The engine of {name} stopped unexpectedly ({reason}).")
-    remedy = mark("Retry loads it again. If it happens again, the model may be too large for this machine's memory.")
+    remedy = mark(
+        "Retry loads it again. If it happens again, the model may be too large for this machine's memory."
+    )
 
 
 class HostHung(HearthError):
@@ -254,4 +262,6 @@ class ModelUnloaded(HearthError):
 class QtMissing(HearthError):
     code = "qt_missing"
     what = mark("The window needs PySide6, which is not installed here ({reason}).")
-    remedy = mark("Install it with: pip install 'hearth[desktop]'. Everything else works without it: hearth --help.")
+    remedy = mark(
+        "Install it with: pip install 'hearth[desktop]'. Everything else works without it: hearth --help."
+    )
