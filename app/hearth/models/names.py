@@ -35,7 +35,7 @@ def is_name(name: str) -> bool:
     return (
         bool(_NAME.fullmatch(name))
         and not name.endswith(".")
-        and name.split(".")[0] not in _RESERVED_ON_WINDOWS
+        and name.split(".", maxsplit=1)[0] not in _RESERVED_ON_WINDOWS
     )
 
 
