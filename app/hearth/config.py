@@ -1,0 +1,265 @@
+"""The settings file `config.toml`: read, checked and, at the first start, written with every key commented out.
+
+The structs below are its only description: names, defaults, limits and the words in the written file come from them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import msgspec
+from msgspec import Meta
+
+from hearth.errors import ConfigInvalid, ConfigUnknownKey, HomeUnwritable
+from hearth.i18n import mark, tr
+from hearth.paths import config_file
+
+
+def _choice(*values: str) -> dict[str, Any]:
+    return {"choices": values}
+
+
+class EngineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How models run."""
+
+    threads: Annotated[
+        int, Meta(ge=0, le=1024, description="Processor threads of one model; 0 lets Hearth choose.")
+    ] = 0
+    max_slots: Annotated[
+        int, Meta(ge=1, le=256, description="Answers that one model writes at the same time.")
+    ] = 8
+    kv_cache_mb: Annotated[
+        int, Meta(ge=0, description="Memory for what a model has read, in MB; 0 lets Hearth choose.")
+    ] = 0
+    max_context: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Longest conversation that a model holds, in tokens; 0 takes the model's own limit.",
+        ),
+    ] = 0
+
+
+class DefaultsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a conversation uses where it sets nothing itself."""
+
+    model: Annotated[
+        str, Meta(description="The model of a new conversation; empty takes the last one used.")
+    ] = ""
+    system_prompt: Annotated[str, Meta(description="Said to the model before every conversation.")] = ""
+    temperature: Annotated[
+        float, Meta(ge=0, le=100, description="How freely words are chosen; 0 always takes the likeliest.")
+    ] = 0.7
+    top_p: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Choose among the likeliest words that make up this share; 1 is all of them.",
+        ),
+    ] = 0.95
+    top_k: Annotated[
+        int, Meta(ge=0, description="Choose among this many of the likeliest words; 0 is all of them.")
+    ] = 0
+    min_p: Annotated[
+        float,
+        Meta(ge=0, le=1, description="Leave out words less likely than this share of the likeliest one."),
+    ] = 0.0
+    repetition_penalty: Annotated[
+        float,
+        Meta(ge=0.01, le=100, description="Makes words that were used before less likely; 1 does nothing."),
+    ] = 1.0
+    presence_penalty: Annotated[
+        float,
+        Meta(ge=-100, le=100, description="Taken once from each word already in the answer; 0 does nothing."),
+    ] = 0.0
+    frequency_penalty: Annotated[
+        float,
+        Meta(
+            ge=-100,
+            le=100,
+            description="Taken for each time a word is already in the answer; 0 does nothing.",
+        ),
+    ] = 0.0
+    max_tokens: Annotated[int, Meta(ge=0, description="Longest answer, in tokens; 0 sets no limit.")] = 0
+
+
+class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The log file, logs/hearth.log beside this file. It never holds what you or a model wrote."""
+
+    level: Annotated[
+        str,
+        Meta(
+            description="How much is logged: “debug”, “info”, “warning” or “error”.",
+            extra=_choice("debug", "info", "warning", "error"),
+        ),
+    ] = "info"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings. A key that the file leaves out has its default."""
+
+    language: Annotated[
+        str,
+        Meta(
+            description="Language of the window and the terminal, such as “en” or “zh”; “system” follows the system."
+        ),
+    ] = "system"
+    theme: Annotated[
+        str,
+        Meta(
+            description="Colours of the window: “system”, “light” or “dark”.",
+            extra=_choice("system", "light", "dark"),
+        ),
+    ] = "system"
+    engine: EngineSection = EngineSection()
+    defaults: DefaultsSection = DefaultsSection()
+    log: LogSection = LogSection()
+
+
+def load_config(path: Path | None = None) -> Config:
+    """The settings in `path` (the home folder's file); the defaults where there is none.
+
+    Raises:
+        ConfigUnknownKey, ConfigInvalid
+    """
+    path = path or config_file()
+    try:
+        values = tomllib.loads(path.read_text("utf-8-sig"))  # Notepad begins a file with a mark
+    except FileNotFoundError:
+        return Config()
+    except OSError as error:
+        raise ConfigInvalid(path=str(path), reason=error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigInvalid(path=str(path), reason=tr("it is not UTF-8 text")) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigInvalid(
+            path=str(path), reason=tr("it is not valid TOML: {detail}", detail=error)
+        ) from error
+    config: Config = _read(Config, values, path)
+    return config
+
+
+def write_default_config(path: Path) -> None:
+    """Write the commented settings file if there is none.
+
+    Raises:
+        HomeUnwritable
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except FileExistsError:
+        if path.exists():
+            return
+        raise HomeUnwritable(path=str(path.parent), reason=tr("it is not a folder")) from None
+    except OSError as error:
+        raise HomeUnwritable(path=str(path.parent), reason=error.strerror or str(error)) from error
+    try:
+        os.write(descriptor, default_text().encode())  # in one call: another Hearth may be reading it
+    except OSError as error:
+        raise HomeUnwritable(path=str(path.parent), reason=error.strerror or str(error)) from error
+    finally:
+        os.close(descriptor)
+
+
+def default_text() -> str:
+    """The settings file as it is first written: each key stands as `#key = default`."""
+    lines = [
+        "# Settings of Hearth, read when it starts.",
+        "# Each setting stands here with its default. To change one, remove the # before it and change its value.",
+        "",
+    ]
+    for name, default, meta in _keys(Config):
+        lines += [f"# {meta.description}", f"#{name} = {msgspec.json.encode(default).decode()}", ""]
+    for section in msgspec.structs.fields(Config):
+        if not isinstance(section.default, msgspec.Struct):
+            continue
+        lines += [f"[{section.name}]", f"# {section.type.__doc__}", ""]
+        for name, default, meta in _keys(section.type):
+            lines += [f"# {meta.description}", f"#{name} = {msgspec.json.encode(default).decode()}", ""]
+    return "\n".join(lines)
+
+
+def _keys(struct: type[msgspec.Struct]) -> Iterator[tuple[str, Any, Meta]]:
+    """Name, default and description of the keys of one table."""
+    for field in msgspec.structs.fields(struct):
+        if not isinstance(field.default, msgspec.Struct):
+            yield field.name, field.default, get_args(field.type)[1]
+
+
+def _known_names() -> list[str]:
+    """Every key and table, with dots."""
+    names = []
+    for field in msgspec.structs.fields(Config):
+        names.append(field.name)
+        if isinstance(field.default, msgspec.Struct):
+            names += [f"{field.name}.{key}" for key in field.default.__struct_fields__]
+    return names
+
+
+def _nearest(key: str) -> str:
+    """The known key most like `key`, also when it stands in the wrong table."""
+    last = key.rpartition(".")[2]
+
+    def likeness(name: str) -> tuple[float, float]:
+        whole = difflib.SequenceMatcher(None, key, name).ratio()
+        return max(whole, difflib.SequenceMatcher(None, last, name.rpartition(".")[2]).ratio()), whole
+
+    return max(_known_names(), key=likeness)
+
+
+def _read(struct: type[msgspec.Struct], values: dict[str, Any], path: Path, table: str = "") -> Any:
+    """The struct with the values of one table, each checked."""
+    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    read: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{table}{key}"
+        if key not in fields:
+            raise ConfigUnknownKey(path=str(path), key=name, nearest=_nearest(name))
+        field = fields[key]
+        if isinstance(field.default, msgspec.Struct):
+            if not isinstance(value, dict):
+                raise _invalid(path, name, tr("a table, written [{name}]", name=name))
+            read[key] = _read(field.type, value, path, f"{name}.")
+        else:
+            read[key] = _checked(value, field.type, path, name)
+    return struct(**read)
+
+
+def _checked(value: Any, annotation: Any, path: Path, name: str) -> Any:
+    kind, meta = get_args(annotation)
+    choices = (meta.extra or {}).get("choices")
+    if choices:
+        if value not in choices:
+            raise _invalid(
+                path, name, tr("one of {choices}", choices=", ".join(f"“{choice}”" for choice in choices))
+            )
+        return value
+    if kind is str:
+        if not isinstance(value, str):
+            raise _invalid(path, name, tr("a text in quotes"))
+        return value
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    whole_where_it_must = kind is float or isinstance(value, int)
+    low, high = meta.ge, math.inf if meta.le is None else meta.le
+    if not number or not whole_where_it_must or low is None or not low <= value <= high:
+        template = mark("a whole number from {low}") if kind is int else mark("a number from {low}")
+        if meta.le is not None:
+            template = (
+                mark("a whole number from {low} to {high}")
+                if kind is int
+                else mark("a number from {low} to {high}")
+            )
+        raise _invalid(path, name, tr(template, low=low, high=high))
+    return kind(value)
+
+
+def _invalid(path: Path, name: str, expected: str) -> ConfigInvalid:
+    return ConfigInvalid(path=str(path), reason=tr("“{key}” must be {expected}", key=name, expected=expected))
