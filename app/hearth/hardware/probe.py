@@ -1,0 +1,77 @@
+"""Which ONNX Runtime is here and what it can run on, asked in a process of its own.
+
+`python -m hearth.hardware.probe` (in the packaged app `hearth --probe`) prints the answer as JSON. The desktop asks
+through `run_probe`, so that it never carries ONNX Runtime, and a runtime that crashes takes nothing with it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+import hearth
+
+TIMEOUT_SECONDS = 60
+
+
+class RuntimeProbe(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found.
+
+    Attributes:
+        version: of ONNX Runtime; empty where it cannot be loaded.
+        providers: execution providers that it has, best first.
+        problem: why it cannot be loaded, or empty.
+    """
+
+    version: str = ""
+    providers: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def run_probe() -> RuntimeProbe:
+    """Ask in a process of its own; never raises."""
+    frozen = getattr(sys, "frozen", False)
+    command = [sys.executable, "--probe"] if frozen else [sys.executable, "-m", "hearth.hardware.probe"]
+    path = os.pathsep.join(
+        filter(None, (str(Path(hearth.__file__).parents[1]), os.environ.get("PYTHONPATH")))
+    )
+    try:
+        result = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONPATH": path},
+        )
+        if result.returncode:
+            return RuntimeProbe(problem=f"the probe ended with code {result.returncode}")
+        return msgspec.json.decode(result.stdout, type=RuntimeProbe)
+    except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError) as error:
+        return RuntimeProbe(problem=str(error))
+
+
+def probe() -> RuntimeProbe:
+    """Load ONNX Runtime into this process and ask it."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    try:
+        import onnxruntime
+    except (ImportError, OSError) as error:
+        return RuntimeProbe(problem=str(error))
+    return RuntimeProbe(
+        version=onnxruntime.__version__, providers=tuple(onnxruntime.get_available_providers())
+    )
+
+
+def main() -> int:
+    """Print the answer as one line of JSON."""
+    sys.stdout.write(msgspec.json.encode(probe()).decode() + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
