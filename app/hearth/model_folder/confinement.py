@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hearth.errors import ModelFileInvalid, ModelFileMissing, ModelFileOutside
+from hearth.i18n import tr
 
 
 class Confinement:
@@ -26,7 +27,7 @@ class Confinement:
             ModelFileMissing: nothing is there.
         """
         if not location or "\0" in location or len(location) > 4096:
-            raise ModelFileInvalid(file=str(self.folder), reason="a file name in it is not a name")
+            raise ModelFileInvalid(file=str(self.folder), reason=tr("a file name in it is not a name"))
         windows = PureWindowsPath(location)
         if PurePosixPath(location).is_absolute() or windows.drive or windows.root:
             raise ModelFileOutside(file=location, target=location)
@@ -41,7 +42,7 @@ class Confinement:
         except OSError as error:  # a ring of links, a name that is too long, no permission
             raise ModelFileInvalid(file=str(path), reason=error.strerror or str(error)) from error
         if not stat.S_ISREG(mode):  # a pipe would block whoever opens it
-            raise ModelFileInvalid(file=str(path), reason="it is not a regular file")
+            raise ModelFileInvalid(file=str(path), reason=tr("it is not a regular file"))
         return path
 
     def optional_file(self, location: str) -> Path | None:

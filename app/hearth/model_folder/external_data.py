@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from hearth.errors import ModelFileInvalid, ModelFileOutside, ModelFileTruncated
+from hearth.i18n import mark, tr
 from hearth.model_folder.confinement import Confinement
 from hearth.model_folder.graph_summary import ExternalTensor
 
@@ -41,7 +43,7 @@ def check_external_data(
             raise ModelFileOutside(file=graph_file.name, target=location)
         if location not in files:
             if not location:
-                raise _invalid(graph_file, tensor, "has no file")
+                raise _invalid(graph_file, tensor, mark("its tensor “{name}” has no file"))
             path = confinement.file(location)
             files[location] = path, path.stat().st_size
         path, size = files[location]
@@ -49,7 +51,8 @@ def check_external_data(
         needed = _size(graph_file, tensor)
         length = _number(graph_file, tensor, "length", size - offset if needed is None else needed)
         if needed is not None and length != needed:
-            raise _invalid(graph_file, tensor, f"has {length} bytes where its shape needs {needed}")
+            problem = mark("its tensor “{name}” has {length} bytes where its shape needs {needed}")
+            raise _invalid(graph_file, tensor, problem, length=length, needed=needed)
         for start, count in ((offset, length), *_prepacked(graph_file, tensor)):
             if start + count > size:
                 raise ModelFileTruncated(file=str(path), actual=size, expected=start + count)
@@ -59,7 +62,7 @@ def check_external_data(
 def _size(graph_file: Path, tensor: ExternalTensor) -> int | None:
     """The bytes that the shape needs; None for a type whose size is not known here."""
     if any(dim < 0 for dim in tensor.dims):
-        raise _invalid(graph_file, tensor, "has a negative size")
+        raise _invalid(graph_file, tensor, mark("its tensor “{name}” has a negative size"))
     bits = _BITS.get(tensor.data_type)
     return None if bits is None else -(-math.prod(tensor.dims) * bits // 8)
 
@@ -73,7 +76,7 @@ def _prepacked(graph_file: Path, tensor: ExternalTensor) -> list[tuple[int, int]
         for blob in value.split("|")[1:]:
             parts = blob.split(";")
             if len(parts) < 2:
-                raise _invalid(graph_file, tensor, "has packed weights at no place")
+                raise _invalid(graph_file, tensor, mark("its tensor “{name}” has packed weights at no place"))
             places.append((_integer(graph_file, tensor, parts[0]), _integer(graph_file, tensor, parts[1])))
     return places
 
@@ -86,9 +89,10 @@ def _number(graph_file: Path, tensor: ExternalTensor, key: str, default: int) ->
 def _integer(graph_file: Path, tensor: ExternalTensor, text: str) -> int:
     # int() alone would take signs, blanks, underscores and other alphabets' digits.
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise _invalid(graph_file, tensor, f"is at “{text[:40]}”, which is not a place in a file")
+        problem = mark("its tensor “{name}” is at “{place}”, which is not a place in a file")
+        raise _invalid(graph_file, tensor, problem, place=text[:40])
     return int(text)
 
 
-def _invalid(graph_file: Path, tensor: ExternalTensor, problem: str) -> ModelFileInvalid:
-    return ModelFileInvalid(file=str(graph_file), reason=f"its tensor “{tensor.name[:100]}” {problem}")
+def _invalid(graph_file: Path, tensor: ExternalTensor, problem: str, **params: Any) -> ModelFileInvalid:
+    return ModelFileInvalid(file=str(graph_file), reason=tr(problem, name=tensor.name[:100], **params))

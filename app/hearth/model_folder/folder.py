@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from hearth.errors import ModelFileInvalid, ModelFolderMissing, ModelUnsupported
+from hearth.i18n import tr
 from hearth.model_folder import genai_config
 from hearth.model_folder.confinement import Confinement
 from hearth.model_folder.external_data import check_external_data
@@ -133,9 +134,11 @@ def _check_graph(path: Path, config: GenaiConfig, graph: GraphSummary) -> None:
     inputs, outputs = set(graph.inputs), set(graph.outputs)
     for name in (decoder.inputs.input_ids, decoder.inputs.attention_mask):
         if name not in inputs:
-            raise ModelUnsupported(name=path.name, reason=f"its graph has no input “{name}”")
+            raise ModelUnsupported(name=path.name, reason=tr("its graph has no input “{name}”", name=name))
     if decoder.outputs.logits not in outputs:
-        raise ModelUnsupported(name=path.name, reason=f"its graph has no output “{decoder.outputs.logits}”")
+        raise ModelUnsupported(
+            name=path.name, reason=tr("its graph has no output “{name}”", name=decoder.outputs.logits)
+        )
     for layer in range(decoder.num_hidden_layers):
         for pattern, names in (
             (decoder.inputs.past_key_names, inputs),
@@ -145,7 +148,7 @@ def _check_graph(path: Path, config: GenaiConfig, graph: GraphSummary) -> None:
         ):
             name = pattern.replace("%d", str(layer))
             if name not in names:
-                raise ModelUnsupported(name=path.name, reason=f"its graph has no “{name}”")
+                raise ModelUnsupported(name=path.name, reason=tr("its graph has no “{name}”", name=name))
 
 
 def _read_chat_template(confinement: Confinement) -> tuple[str | None, dict[str, str]]:
@@ -163,7 +166,7 @@ def _read_chat_template(confinement: Confinement) -> tuple[str | None, dict[str,
         try:
             template = read_capped(file, CHAT_TEMPLATE_MAX_BYTES).decode()
         except UnicodeDecodeError as error:
-            raise ModelFileInvalid(file=str(file), reason="it is not text") from error
+            raise ModelFileInvalid(file=str(file), reason=tr("it is not text")) from error
     return template, special_tokens
 
 

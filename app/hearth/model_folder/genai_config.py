@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from hearth.errors import ModelFileInvalid, ModelUnsupported
+from hearth.i18n import tr
 from hearth.model_folder.json_file import read_json
 
 FILE_NAME = "genai_config.json"
@@ -144,17 +145,17 @@ class _KindOfModel(msgspec.Struct):
         if not isinstance(inputs, dict) or not isinstance(window, dict):
             return ""  # the reading that follows says what is wrong
         if self.vision or self.speech:
-            return "it reads pictures or sound"
+            return tr("it reads pictures or sound")
         if self.encoder:
-            return "it has an encoder"
+            return tr("it has an encoder")
         if self.embedding:
-            return "its embedding is a graph of its own"
+            return tr("its embedding is a graph of its own")
         if self.decoder.get("pipeline"):
-            return "it is a pipeline of several graphs"
+            return tr("it is a pipeline of several graphs")
         if inputs.get("past_names") or "rnn_prev_states" in inputs:
-            return "it keeps its memory in another form than keys and values per layer"
+            return tr("it keeps its memory in another form than keys and values per layer")
         if window and (window.get("slide_key_value_cache", True) or window.get("slide_inputs", True)):
-            return "it needs a sliding key-value cache"
+            return tr("it needs a sliding key-value cache")
         return ""
 
 
@@ -172,9 +173,20 @@ def _check_numbers(path: Path, config: GenaiConfig) -> None:
         ("num_key_value_heads", decoder.num_key_value_heads, 1, 1 << 14),
     ):
         if not low <= value <= high:
-            raise ModelFileInvalid(file=str(path), reason=f"{name} is {value}, and must be {low} to {high}")
+            raise ModelFileInvalid(
+                file=str(path),
+                reason=tr(
+                    "{name} is {value}, and must be {low} to {high}",
+                    name=name,
+                    value=value,
+                    low=low,
+                    high=high,
+                ),
+            )
     if (model.bos_token_id or 0) >= model.vocab_size:
-        raise ModelFileInvalid(file=str(path), reason=f"bos_token_id {model.bos} is not in the vocabulary")
+        raise ModelFileInvalid(
+            file=str(path), reason=tr("bos_token_id {token} is not in the vocabulary", token=model.bos)
+        )
 
 
 def _check_names(path: Path, config: GenaiConfig) -> None:
@@ -186,7 +198,9 @@ def _check_names(path: Path, config: GenaiConfig) -> None:
         decoder.outputs.present_value_names,
     ):
         if name.count("%") != 1 or "%d" not in name:
-            raise ModelFileInvalid(file=str(path), reason=f"“{name[:100]}” does not name a layer with %d")
+            raise ModelFileInvalid(
+                file=str(path), reason=tr("“{name}” does not name a layer with %d", name=name[:100])
+            )
 
 
 def _token(value: int | None) -> int | None:

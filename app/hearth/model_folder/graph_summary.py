@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hearth.errors import ModelFileInvalid, ModelUnsupported
+from hearth.i18n import tr
 from hearth.model_folder.protobuf_reader import Field, ProtobufError, ProtobufReader
 
 MAX_DEPTH = 16
@@ -55,7 +56,7 @@ def read_graph(path: Path) -> GraphSummary:
     """
     with path.open("rb") as file:
         if not path.stat().st_size:
-            raise ModelFileInvalid(file=str(path), reason="it is empty")
+            raise ModelFileInvalid(file=str(path), reason=tr("it is empty"))
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
             try:
                 return _Walk(ProtobufReader(buffer)).model()
@@ -63,7 +64,7 @@ def read_graph(path: Path) -> GraphSummary:
                 raise ModelFileInvalid(file=str(path), reason=str(error)) from error
             except _CompiledElsewhere as error:
                 raise ModelUnsupported(
-                    name=path.parent.name, reason="its graph is compiled for another accelerator"
+                    name=path.parent.name, reason=tr("its graph is compiled for another accelerator")
                 ) from error
 
 
@@ -95,12 +96,12 @@ class _Walk:
             elif item.number == 25:
                 self._each(item, {7: self._node, 11: self._attribute}, 1)
         if graphs != 1 or not 0 < version < 100 or not self._summary.outputs:
-            raise ProtobufError("it is not an ONNX graph")
+            raise ProtobufError(tr("it is not an ONNX graph"))
         return self._summary
 
     def _each(self, parent: Field, visits: dict[int, Visit], depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise ProtobufError("its graphs are nested too deeply")
+            raise ProtobufError(tr("its graphs are nested too deeply"))
         for item in self._reader.fields(parent.start, parent.end):
             visit = visits.get(item.number)
             if visit is not None:
@@ -127,7 +128,7 @@ class _Walk:
         for item in self._reader.fields(attribute.start, attribute.end):
             if item.number in visits:
                 if item.number in seen:
-                    raise ProtobufError(f"a value in it is given twice (at byte {item.start})")
+                    raise ProtobufError(tr("a value in it is given twice (at byte {byte})", byte=item.start))
                 seen.add(item.number)
             visit = visits.get(item.number) or repeated.get(item.number)
             if visit is not None:
@@ -143,7 +144,9 @@ class _Walk:
             if item.number == 1:
                 dims += self._reader.integers(item)
                 if len(dims) > MAX_DIMS:
-                    raise ProtobufError(f"a tensor in it has too many dimensions (at byte {item.start})")
+                    raise ProtobufError(
+                        tr("a tensor in it has too many dimensions (at byte {byte})", byte=item.start)
+                    )
             elif item.number == 2:
                 data_type = item.value
             elif item.number == 8:
@@ -151,7 +154,9 @@ class _Walk:
             elif item.number == 13:
                 key, value = self._entry(self._message(item))
                 if key in entries:
-                    raise ProtobufError(f"the place of a tensor is given twice (at byte {item.start})")
+                    raise ProtobufError(
+                        tr("the place of a tensor is given twice (at byte {byte})", byte=item.start)
+                    )
                 entries[key] = value
             elif item.number == 14:
                 location = max(location, item.value)
@@ -178,5 +183,5 @@ class _Walk:
     @staticmethod
     def _message(item: Field) -> Field:
         if item.wire != 2:
-            raise ProtobufError(f"it is not an ONNX graph (at byte {item.start})")
+            raise ProtobufError(tr("it is not an ONNX graph (at byte {byte})", byte=item.start))
         return item

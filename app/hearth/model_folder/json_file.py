@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from hearth.errors import ModelFileInvalid
+from hearth.i18n import tr
 
 T = TypeVar("T")
 
@@ -26,11 +27,15 @@ def decode_json(path: Path, data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise ModelFileInvalid(file=str(path), reason=f"it does not fit the format ({error})") from error
+        raise ModelFileInvalid(
+            file=str(path), reason=tr("it does not fit the format ({detail})", detail=error)
+        ) from error
     except RecursionError as error:
-        raise ModelFileInvalid(file=str(path), reason="it is nested too deeply") from error
+        raise ModelFileInvalid(file=str(path), reason=tr("it is nested too deeply")) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelFileInvalid(file=str(path), reason=f"it is not JSON ({error})") from error
+        raise ModelFileInvalid(
+            file=str(path), reason=tr("it is not JSON ({detail})", detail=error)
+        ) from error
 
 
 def read_capped(path: Path, max_bytes: int) -> bytes:
@@ -45,5 +50,5 @@ def read_capped(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         raise ModelFileInvalid(file=str(path), reason=error.strerror or str(error)) from error
     if len(data) > max_bytes:
-        raise ModelFileInvalid(file=str(path), reason=f"it has more than {max_bytes >> 20} MB")
+        raise ModelFileInvalid(file=str(path), reason=tr("it has more than {size} MB", size=max_bytes >> 20))
     return data

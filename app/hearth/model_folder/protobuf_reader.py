@@ -12,6 +12,8 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hearth.i18n import tr
+
 MAX_FIELDS = 5_000_000
 
 Buffer = mmap.mmap | bytes
@@ -56,11 +58,11 @@ class ProtobufReader:
         while position < stop:
             self._left -= 1
             if self._left < 0:
-                raise ProtobufError("it has too many parts")
+                raise ProtobufError(tr("it has too many parts"))
             tag, position = self._varint(position, stop)
             number, wire = tag >> 3, tag & 7
             if not 0 < number < 1 << 29:
-                raise ProtobufError(f"it is not an ONNX graph (at byte {position})")
+                raise ProtobufError(tr("it is not an ONNX graph (at byte {byte})", byte=position))
             value, begin = 0, position
             if wire == 0:
                 value, position = self._varint(position, stop)
@@ -72,33 +74,33 @@ class ProtobufReader:
             elif wire == 5:
                 position += 4
             else:  # groups ended with proto2, and 6 and 7 never were
-                raise ProtobufError(f"it is not an ONNX graph (at byte {position})")
+                raise ProtobufError(tr("it is not an ONNX graph (at byte {byte})", byte=position))
             if position > stop:
-                raise ProtobufError(f"it breaks off, or is not an ONNX graph (at byte {begin})")
+                raise ProtobufError(tr("it breaks off, or is not an ONNX graph (at byte {byte})", byte=begin))
             yield Field(number, wire, value, begin, position)
 
     def text(self, field: Field, limit: int = 4096) -> str:
         """A string field; at most `limit` bytes of UTF-8."""
         if field.wire != 2:
-            raise ProtobufError(f"a name in it is not text (at byte {field.start})")
+            raise ProtobufError(tr("a name in it is not text (at byte {byte})", byte=field.start))
         if field.end - field.start > limit:
-            raise ProtobufError(f"a name in it is too long (at byte {field.start})")
+            raise ProtobufError(tr("a name in it is too long (at byte {byte})", byte=field.start))
         try:
             return self._buffer[field.start : field.end].decode()
         except UnicodeDecodeError as error:
-            raise ProtobufError(f"a name in it is not text (at byte {field.start})") from error
+            raise ProtobufError(tr("a name in it is not text (at byte {byte})", byte=field.start)) from error
 
     def integers(self, field: Field, limit: int = 64) -> list[int]:
         """One occurrence of a repeated int64 field, packed or not; at most `limit` values."""
         if field.wire == 0:
             return [_signed(field.value)]
         if field.wire != 2:
-            raise ProtobufError(f"a number in it is not a number (at byte {field.start})")
+            raise ProtobufError(tr("a number in it is not a number (at byte {byte})", byte=field.start))
         values: list[int] = []
         position = field.start
         while position < field.end:
             if len(values) == limit:
-                raise ProtobufError(f"a list in it is too long (at byte {field.start})")
+                raise ProtobufError(tr("a list in it is too long (at byte {byte})", byte=field.start))
             value, position = self._varint(position, field.end)
             values.append(_signed(value))
         return values
@@ -107,13 +109,13 @@ class ProtobufReader:
         buffer, value = self._buffer, 0
         for shift in range(0, 70, 7):
             if position >= stop:
-                raise ProtobufError(f"it breaks off (at byte {position})")
+                raise ProtobufError(tr("it breaks off (at byte {byte})", byte=position))
             byte = buffer[position]
             position += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value & 0xFFFF_FFFF_FFFF_FFFF, position
-        raise ProtobufError(f"it is not an ONNX graph (at byte {position})")
+        raise ProtobufError(tr("it is not an ONNX graph (at byte {byte})", byte=position))
 
 
 def _signed(value: int) -> int:
