@@ -230,6 +230,12 @@ class RequestInvalid(HearthError):
     remedy = mark("Correct that value and try again.")
 
 
+class ModelRunFailed(HearthError):
+    code = "model_run_failed"
+    what = mark("{name} failed while computing: {reason}.")
+    remedy = mark("Retry; if it happens again, the model may be damaged or too large for this machine's memory.")
+
+
 class HostCrashed(HearthError):
     code = "host_crashed"
     what = mark("The engine of {name} stopped unexpectedly ({reason}).")

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from hearth.errors import HearthError
+
 
 class FinishReason(StrEnum):
     """Why an answer ended."""
@@ -55,6 +57,13 @@ class ErrorInfo(msgspec.Struct, frozen=True):
 
     code: str
     params: dict[str, str | int | float | None]
+
+    @classmethod
+    def of(cls, error: HearthError) -> ErrorInfo:
+        return cls(error.code, error.params)
+
+    def error(self) -> HearthError:
+        return HearthError.from_code(self.code, self.params)
 
 
 class RequestOutput(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -20,13 +20,20 @@ class AnswerStarted:
     Attributes:
         question: the stored question; None where an older one is answered again.
         answer: the empty answer, streaming.
-        dropped_turns: older turns that did not fit into the context and were left out.
     """
 
     conversation_id: str
     question: Message | None
     answer: Message
-    dropped_turns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnsDropped:
+    """Older turns did not fit into the context and were left out of the prompt of this answer."""
+
+    conversation_id: str
+    message_id: str
+    turns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,7 @@ class ModelStatus:
 
 Event = TypeVar("Event")
 
-AnswerEvent = AnswerStarted | PromptProgress | AnswerGrew | AnswerEnded | ConversationChanged
+AnswerEvent = AnswerStarted | TurnsDropped | PromptProgress | AnswerGrew | AnswerEnded | ConversationChanged
 
 
 class Listeners(Generic[Event]):

@@ -29,16 +29,16 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a host shall run its model.
 
     Attributes:
-        threads: intra-op threads; 0 takes the physical cores that this process may use.
+        threads: intra-op threads of the model.
         max_slots: sequences that run at once.
-        kv_cache_bytes: most memory for keys and values; 0 decides by the machine's memory.
+        kv_cache_bytes: most memory for keys and values.
         max_context: shortens the model's context; 0 keeps it.
-        step_milliseconds: aim for one step's prefill work, so that running streams never stall.
+        step_milliseconds: aim for one step's work on prompts, so that running streams never stall.
     """
 
-    threads: int = 0
+    threads: int
+    kv_cache_bytes: int
     max_slots: int = 8
-    kv_cache_bytes: int = 0
     max_context: int = 0
     step_milliseconds: int = 150
 
@@ -98,11 +98,12 @@ class Abort(msgspec.Struct, tag="abort"):
     request_id: str
 
 
-class Count(msgspec.Struct, tag="count"):
-    """How many tokens do these messages make, rendered with the generation prompt?"""
+class Count(msgspec.Struct, tag="count", kw_only=True):
+    """How many tokens does this prompt make? Messages are rendered as for an answer; text is a raw prompt."""
 
     call_id: int
-    messages: list[ChatMessage]
+    messages: list[ChatMessage] | None = None
+    text: str | None = None
 
 
 class Stats(msgspec.Struct, tag="stats"):
@@ -118,12 +119,6 @@ class Shutdown(msgspec.Struct, tag="shutdown"):
 
 
 # Replies
-
-
-class LoadProgress(msgspec.Struct, tag="load_progress"):
-    """How far loading is, from 0 to 1."""
-
-    fraction: float
 
 
 class Ready(msgspec.Struct, tag="ready"):
@@ -161,5 +156,5 @@ class Pong(msgspec.Struct, tag="pong"):
     seconds_in_step: float
 
 
-type_of_request = Load | Submit | Abort | Count | Stats | Ping | Shutdown
-type_of_reply = LoadProgress | Ready | LoadFailed | Outputs | Reply | Refused | Pong
+HostRequest = Load | Submit | Abort | Count | Stats | Ping | Shutdown
+HostReply = Ready | LoadFailed | Outputs | Reply | Refused | Pong

@@ -1,0 +1,105 @@
+"""Messages to prompt text, by the model's own chat template.
+
+A template is third-party code: it runs in jinja2's immutable sandbox, with the functions that Hugging Face's
+`apply_chat_template` gives it, and its output is bounded in length and time.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+import jinja2
+import jinja2.ext
+import jinja2.sandbox
+
+from hearth.engine.host.protocol import ChatMessage
+from hearth.errors import ChatTemplateFailed
+
+MAX_CHARACTERS = 16 << 20
+MAX_SECONDS = 20.0
+
+
+class _GenerationTag(jinja2.ext.Extension):
+    """`{% generation %}`, with which training code marks what the assistant wrote; here it only passes through."""
+
+    tags = {"generation"}  # noqa: RUF012 - jinja2's own declaration
+
+    def parse(self, parser: jinja2.parser.Parser) -> Any:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+class ChatTemplate:
+    """A compiled chat template.
+
+    Args:
+        source: the jinja2 text.
+        name: the model's name, for errors.
+        special_tokens: `bos_token`, `eos_token` and the like, as the template may name them.
+    """
+
+    def __init__(self, source: str, name: str, special_tokens: dict[str, str]) -> None:
+        self._name = name
+        self._special_tokens = special_tokens
+        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols, _GenerationTag]
+        )
+        environment.filters["tojson"] = _to_json
+        environment.globals["raise_exception"] = _raise_exception
+        environment.globals["strftime_now"] = _strftime_now
+        try:
+            self._template = environment.from_string(source)
+        except (jinja2.TemplateError, RecursionError) as error:
+            raise self._failed(error) from error
+
+    def render(self, messages: Sequence[ChatMessage]) -> str:
+        """The prompt that asks the assistant for the next message.
+
+        Raises:
+            ChatTemplateFailed: the template refuses these messages, is wrong, or does not come to an end.
+        """
+        context = {
+            **self._special_tokens,
+            "messages": [{"role": m.role, "content": m.content} for m in messages],
+            "add_generation_prompt": True,
+            "tools": None,
+            "documents": None,
+        }
+        deadline, size, pieces = time.monotonic() + MAX_SECONDS, 0, []
+        try:
+            for piece in self._template.generate(context):
+                size += len(piece)
+                if size > MAX_CHARACTERS or time.monotonic() > deadline:
+                    raise _Endless("it does not come to an end")
+                pieces.append(piece)
+        # A template can divide by zero or index past an end as any program can.
+        except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise self._failed(error) from error
+        except (RecursionError, MemoryError) as error:
+            raise self._failed(error) from error
+        return "".join(pieces)
+
+    def _failed(self, error: BaseException) -> ChatTemplateFailed:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        return ChatTemplateFailed(name=self._name, reason=reason)
+
+
+class _Endless(ValueError):
+    pass
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise jinja2.TemplateError(message)
+
+
+def _strftime_now(pattern: str) -> str:
+    return datetime.now().astimezone().strftime(pattern)
+
+
+def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
+    """Plain JSON: jinja2's own filter escapes HTML, which prompts must not."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)

@@ -1,0 +1,159 @@
+"""The engine: token ids in, token ids out, many sequences at once.
+
+`step` is the whole algorithm: schedule, run, sample, append. It knows no text, no Qt and no SQL, and runs in one
+thread. Continuous batching (Orca, Yu et al., 2022): a sequence joins and leaves between any two steps.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from hearth.engine.model_runner import ModelRunner
+from hearth.engine.outputs import ErrorInfo, FinishReason, RequestOutput
+from hearth.engine.request import Request
+from hearth.engine.sampler import TokenChooser
+from hearth.engine.scheduler import PrefillChunk, Scheduler
+from hearth.engine.sequence import Sequence
+from hearth.errors import HearthError, PromptTooLong, RequestInvalid
+
+
+class Engine:
+    """Answers requests over one ModelRunner.
+
+    Attributes:
+        runner: computes the logits.
+        scheduler: decides what the next step computes.
+    """
+
+    def __init__(
+        self,
+        runner: ModelRunner,
+        *,
+        step_seconds: float = 0.15,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.runner = runner
+        self.scheduler = Scheduler(runner, step_seconds)
+        self._clock = clock
+        self._sequences: dict[str, Sequence] = {}
+        self._arrivals = itertools.count()
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._sequences)
+
+    def submit(self, request: Request) -> None:
+        """Queue a request; it takes part from the next step on.
+
+        Raises:
+            RequestInvalid: the prompt is empty, has ids outside the vocabulary, or a parameter has no meaning.
+            PromptTooLong: the prompt leaves no room for an answer.
+        """
+        request.params.check()
+        if request.id in self._sequences:
+            raise RequestInvalid(reason=f"there is an open request {request.id} already")
+        if not request.token_ids:
+            raise RequestInvalid(reason="the prompt is empty")
+        if not all(0 <= token < self.runner.vocab_size for token in request.token_ids):
+            raise RequestInvalid(reason=f"a token id is not below {self.runner.vocab_size}")
+        if len(request.token_ids) >= self.runner.context_length:
+            raise PromptTooLong(tokens=len(request.token_ids), limit=self.runner.context_length - 1)
+        chooser = TokenChooser(request.params, request.token_ids, self.runner.vocab_size)
+        sequence = Sequence(request, next(self._arrivals), chooser, self._clock())
+        self._sequences[request.id] = sequence
+        self.scheduler.add(sequence)
+
+    def finish(self, request_id: str, reason: FinishReason) -> RequestOutput | None:
+        """End a request between two steps and free its slot at once; None where it is not open."""
+        sequence = self._sequences.get(request_id)
+        return None if sequence is None else self._finish(sequence, reason)
+
+    def abort(self, request_id: str) -> RequestOutput | None:
+        return self.finish(request_id, FinishReason.ABORT)
+
+    def fail_all(self, error: HearthError) -> list[RequestOutput]:
+        """End every request with an error, after the runner failed."""
+        outputs = []
+        for sequence in list(self._sequences.values()):
+            output = self._finish(sequence, FinishReason.ERROR)
+            output.error = ErrorInfo.of(error)
+            outputs.append(output)
+        return outputs
+
+    def step(self) -> list[RequestOutput]:
+        """Compute one step; what every request gained in it."""
+        batch = self.scheduler.schedule()
+        outputs: list[RequestOutput] = []
+        if batch.decode:
+            logits = self.runner.decode([sequence.token_ids[-1] for sequence in batch.decode])
+            for sequence in batch.decode:
+                sequence.computed += 1
+            outputs += self._sample(batch.decode, logits)
+        for chunk in batch.prefill:
+            outputs += self._prefill(chunk)
+        if not self._sequences:
+            self.runner.release()
+        return outputs
+
+    def _prefill(self, chunk: PrefillChunk) -> list[RequestOutput]:
+        sequence, started = chunk.sequence, self._clock()
+        token_ids = sequence.token_ids[sequence.computed : sequence.computed + chunk.tokens]
+        logits = self.runner.prefill(sequence.slot, token_ids)
+        self.scheduler.pace.measured(chunk.tokens, self._clock() - started)
+        sequence.computed += chunk.tokens
+        if sequence.uncomputed:
+            return [RequestOutput(request_id=sequence.request.id, prefilled=sequence.computed)]
+        self.scheduler.prefilled(sequence)
+        outputs = self._sample([sequence], logits[None])
+        outputs[0].prefilled = sequence.computed
+        return outputs
+
+    def _sample(self, sequences: list[Sequence], logits: np.ndarray) -> list[RequestOutput]:
+        """Choose and append the next token of each sequence by its row of logits [n, vocab]."""
+        greedy = logits.argmax(axis=1)
+        outputs = []
+        for row, sequence in enumerate(sequences):
+            chooser = sequence.chooser
+            token = int(greedy[row]) if chooser.is_plain_greedy else chooser.choose(logits[row])
+            outputs.append(self._append(sequence, token, logits[row]))
+        return outputs
+
+    def _append(self, sequence: Sequence, token: int, logits: np.ndarray) -> RequestOutput:
+        now = self._clock()
+        sequence.token_ids.append(token)
+        sequence.chooser.record(token)
+        sequence.last_token = now
+        if sequence.generated_tokens == 1:
+            sequence.first_token = now
+        reason = self._reason_to_end(sequence, token)
+        output = (
+            RequestOutput(request_id=sequence.request.id) if reason is None else self._finish(sequence, reason)
+        )
+        output.token_ids = [token]
+        logprobs = sequence.chooser.logprobs(logits, token)
+        if logprobs is not None:
+            output.logprobs = [logprobs]
+        return output
+
+    def _reason_to_end(self, sequence: Sequence, token: int) -> FinishReason | None:
+        request = sequence.request
+        if token in request.params.stop_token_ids:
+            return FinishReason.STOP
+        if token in request.eos_token_ids and not request.params.ignore_eos:
+            return FinishReason.STOP
+        if sequence.generated_tokens == request.params.max_tokens:
+            return FinishReason.LENGTH
+        if len(sequence.token_ids) >= self.runner.context_length:
+            return FinishReason.LENGTH
+        return None
+
+    def _finish(self, sequence: Sequence, reason: FinishReason) -> RequestOutput:
+        del self._sequences[sequence.request.id]
+        self.scheduler.remove(sequence)
+        return RequestOutput(
+            request_id=sequence.request.id, finish_reason=reason, usage=sequence.usage(self._clock())
+        )

@@ -1,0 +1,188 @@
+"""The app's side of an engine host: starts the process, talks to it, and tells how it ended."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any
+
+import psutil
+
+from hearth.engine.host.pipe import FrameInvalid, Pipe, PipeClosed
+from hearth.engine.host.protocol import ChatMessage, Count, HostReply, Reply, Shutdown, Stats
+from hearth.engine.outputs import ErrorInfo
+from hearth.errors import HearthError, HostCrashed, HostHung
+from hearth.i18n import tr
+
+CALL_SECONDS = 60.0
+
+
+def host_command() -> list[str]:
+    """How to start a host: the packaged app is its own interpreter."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "--engine-host"]
+    return [sys.executable, "-m", "hearth.engine.host"]
+
+
+class HostClient:
+    """One engine host process.
+
+    The process is a fresh interpreter with nothing but the pipe, so it shares no state with the app and could be of
+    another environment. `receive` is for one reader thread, which also completes calls; all else is for any thread.
+
+    Attributes:
+        name: the model's name, for errors.
+    """
+
+    def __init__(self, name: str, log_file: Path | None = None) -> None:
+        """Start the process; its log lines and whatever native code prints go to the end of `log_file`."""
+        self.name = name
+        self._calls: dict[int, Future[Any]] = {}
+        self._calls_lock = Lock()
+        self._call_ids = itertools.count(1)
+        self._process = self._start(log_file)
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None  # for the type checker: both are pipes
+        self._pipe: Pipe[HostReply] = Pipe(stdout, stdin, HostReply)
+
+    @staticmethod
+    def _start(log_file: Path | None) -> subprocess.Popen[bytes]:
+        stderr: IO[bytes] | int = subprocess.DEVNULL
+        if log_file is not None:
+            try:
+                log_file.parent.mkdir(parents=True, exist_ok=True)
+                stderr = log_file.open("ab")
+            except OSError:
+                pass  # the log is a help, not a condition
+        try:
+            return subprocess.Popen(
+                host_command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                # Ctrl+C in a terminal is for the app, which then ends its hosts.
+                start_new_session=os.name == "posix",
+            )
+        finally:
+            if not isinstance(stderr, int):
+                stderr.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def memory_bytes(self) -> int:
+        """Resident memory of the process; 0 once it has ended."""
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def send(self, message: Any) -> None:
+        """Raises HostCrashed where the process is gone."""
+        try:
+            self._pipe.send(message)
+        except PipeClosed:
+            raise self.crash() from None
+
+    def receive(self) -> HostReply:
+        """The next message that is not the answer to a call; blocks. Raises HostCrashed at the end."""
+        while True:
+            try:
+                message = self._pipe.receive()
+            except FrameInvalid:
+                continue  # a newer host may say things that this version does not know
+            except PipeClosed:
+                crash = self.crash()
+                self._fail_calls(crash)
+                raise crash from None
+            if not isinstance(message, Reply):
+                return message
+            with self._calls_lock:
+                future = self._calls.pop(message.call_id, None)
+            if future is not None:
+                future.set_result(message)
+
+    def count(self, *, messages: list[ChatMessage] | None = None, text: str | None = None) -> int:
+        """Tokens of a prompt. Raises HearthError."""
+        return int(self._call(lambda call_id: Count(call_id=call_id, messages=messages, text=text)))
+
+    def stats(self) -> dict[str, int | float]:
+        """The backend's figures and the memory of its process, in bytes."""
+        stats: dict[str, int | float] = self._call(Stats)
+        return {**stats, "memory_bytes": self.memory_bytes()}
+
+    def _call(self, make_message: Callable[[int], Any]) -> Any:
+        future: Future[Reply] = Future()
+        call_id = next(self._call_ids)
+        with self._calls_lock:
+            self._calls[call_id] = future
+        try:
+            self.send(make_message(call_id))
+            reply = future.result(CALL_SECONDS)
+        except FutureTimeout:
+            raise HostHung(name=self.name, seconds=int(CALL_SECONDS)) from None
+        finally:
+            with self._calls_lock:
+                self._calls.pop(call_id, None)
+        if reply.error is not None:
+            raise reply.error.error()
+        return reply.value
+
+    def _fail_calls(self, error: HearthError) -> None:
+        with self._calls_lock:
+            calls, self._calls = self._calls, {}
+        for call_id, future in calls.items():
+            future.set_result(Reply(call_id, error=ErrorInfo.of(error)))
+
+    def crash(self) -> HostCrashed:
+        """How the process ended, as an error; waits a moment for it to end."""
+        try:
+            code: int | None = self._process.wait(timeout=5.0)
+        except subprocess.TimeoutExpired:
+            code = None
+        return HostCrashed(name=self.name, reason=_exit_reason(code))
+
+    def kill(self) -> None:
+        """End the process now. A host holds nothing that could be lost."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Ask the process to end, and end it after `seconds`."""
+        try:
+            self._pipe.send(Shutdown())
+            self._process.wait(timeout=seconds)
+        except (PipeClosed, subprocess.TimeoutExpired):
+            self.kill()
+
+    def dispose(self) -> None:
+        """Close this end of the pipe, once nobody reads from it any more."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    pass  # what was still buffered for a dead host
+
+
+def _exit_reason(code: int | None) -> str:
+    if code is None:
+        return tr("it closed its pipe")
+    if code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = str(-code)
+        return tr("it was killed by the system: {signal}", signal=name)
+    return tr("exit code {code}", code=code)

@@ -1,0 +1,69 @@
+"""Frames on a byte stream: a 4-byte little-endian length, then that many bytes of MessagePack."""
+
+from __future__ import annotations
+
+import struct
+from threading import Lock
+from typing import BinaryIO, Generic, TypeVar
+
+import msgspec
+
+from hearth.engine.host.protocol import MAX_FRAME_BYTES
+
+_LENGTH = struct.Struct("<I")
+Incoming = TypeVar("Incoming")
+
+
+class PipeClosed(Exception):
+    """The other end is gone."""
+
+
+class FrameInvalid(Exception):
+    """A frame that is not a message of this protocol; the stream itself is still in step."""
+
+
+class Pipe(Generic[Incoming]):
+    """One end of the conversation. `send` may be called from any thread, `receive` from one.
+
+    Args:
+        reader, writer: binary streams.
+        incoming: the union of messages that arrive at this end.
+    """
+
+    def __init__(self, reader: BinaryIO, writer: BinaryIO, incoming: object) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(incoming)
+        self._write_lock = Lock()
+
+    def send(self, message: msgspec.Struct) -> None:
+        """Raises PipeClosed."""
+        body = self._encoder.encode(message)
+        with self._write_lock:
+            try:
+                self._writer.write(_LENGTH.pack(len(body)) + body)
+                self._writer.flush()
+            except (OSError, ValueError) as error:  # ValueError: closed at this end
+                raise PipeClosed from error
+
+    def receive(self) -> Incoming:
+        """The next message; blocks. Raises PipeClosed or FrameInvalid."""
+        (length,) = _LENGTH.unpack(self._read(_LENGTH.size))
+        if length > MAX_FRAME_BYTES:
+            raise PipeClosed(f"a frame of {length} bytes")
+        body = self._read(length)
+        try:
+            message: Incoming = self._decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            raise FrameInvalid(str(error)) from error
+        return message
+
+    def _read(self, length: int) -> bytes:
+        try:
+            data = self._reader.read(length)
+        except (OSError, ValueError) as error:
+            raise PipeClosed from error
+        if len(data) < length:
+            raise PipeClosed
+        return data

@@ -1,0 +1,181 @@
+"""The engine host: a process that holds one model and answers requests on its standard input.
+
+The reader thread takes messages as they come: it answers what needs no model at once and queues the rest. The loop
+works: apply what was queued, compute one step, send what it gave. When the pipe closes, the reader ends the process
+on the spot, so a host never outlives the app, however the app died.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from hearth.engine.backend import Backend
+from hearth.engine.host.pipe import FrameInvalid, Pipe, PipeClosed
+from hearth.engine.host.protocol import (
+    VERSION,
+    Abort,
+    Count,
+    HostRequest,
+    Load,
+    LoadFailed,
+    Outputs,
+    Ping,
+    Pong,
+    Ready,
+    Refused,
+    Reply,
+    Shutdown,
+    Stats,
+    Submit,
+)
+from hearth.engine.outputs import ErrorInfo, FinishReason, RequestOutput
+from hearth.errors import HearthError, HostProtocol, ModelLoadFailed, RequestInvalid
+
+log = logging.getLogger(__name__)
+
+LoopRequest = Submit | Abort | Stats | Shutdown
+
+
+class EngineHost:
+    """One model's host: its pipe, its reader thread and its loop."""
+
+    def __init__(self, pipe: Pipe[HostRequest], load_backend: Callable[[Load], Backend]) -> None:
+        self._pipe = pipe
+        self._load_backend = load_backend
+        self._queue: SimpleQueue[LoopRequest] = SimpleQueue()
+        self._backend: Backend | None = None
+        self._step_started = 0.0
+
+    def serve(self) -> int:
+        """Load the model that the first message names, then answer until told to end; the exit code."""
+        load = self._pipe.receive()
+        if not isinstance(load, Load):
+            self._pipe.send(Refused("the first message must be load"))
+            return 1
+        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        try:
+            self._backend = self._open(load)
+        except HearthError as error:
+            log.warning("loading %s failed: %s", load.name, error)
+            self._pipe.send(LoadFailed(ErrorInfo.of(error)))
+            return 1
+        self._pipe.send(Ready(VERSION, self._backend.info))
+        return self._loop(self._backend)
+
+    def _open(self, load: Load) -> Backend:
+        if load.version != VERSION:
+            raise HostProtocol(name=load.name, theirs=VERSION, ours=load.version)
+        try:
+            return self._load_backend(load)
+        except MemoryError as error:
+            raise ModelLoadFailed(name=load.name, reason="there is not enough memory") from error
+
+    def _loop(self, backend: Backend) -> int:
+        while True:
+            # Wait only while there is nothing to compute.
+            request = self._next(wait=not backend.has_work)
+            while request is not None:
+                if isinstance(request, Shutdown):
+                    return 0
+                self._apply(backend, request)
+                request = self._next(wait=False)
+            if backend.has_work:
+                self._step_started = time.monotonic()
+                outputs = backend.step()
+                self._step_started = 0.0
+                if outputs:
+                    self._pipe.send(Outputs(outputs))
+
+    def _next(self, *, wait: bool) -> LoopRequest | None:
+        try:
+            return self._queue.get(block=wait)
+        except Empty:
+            return None
+
+    def _apply(self, backend: Backend, request: LoopRequest) -> None:
+        match request:
+            case Submit():
+                try:
+                    backend.submit(request)
+                except HearthError as error:
+                    failed = RequestOutput(
+                        request_id=request.request_id,
+                        finish_reason=FinishReason.ERROR,
+                        error=ErrorInfo.of(error),
+                    )
+                    self._pipe.send(Outputs([failed]))
+            case Abort():
+                output = backend.abort(request.request_id)
+                if output is not None:
+                    self._pipe.send(Outputs([output]))
+            case Stats():
+                self._pipe.send(Reply(request.call_id, backend.stats()))
+
+    def _read(self) -> None:
+        try:
+            while True:
+                try:
+                    request = self._pipe.receive()
+                except FrameInvalid as error:
+                    self._pipe.send(Refused(str(error)[:500]))
+                    continue
+                match request:
+                    case Ping():
+                        started = self._step_started
+                        self._pipe.send(Pong(time.monotonic() - started if started else 0.0))
+                    case Count():
+                        self._pipe.send(self._count(request))
+                    case Load():
+                        self._pipe.send(Refused("a model is loaded already"))
+                    case _:
+                        self._queue.put(request)
+        except PipeClosed:
+            # The app is gone. The loop may be deep in native code: only this ends it at once.
+            os._exit(0)
+
+    def _count(self, request: Count) -> Reply:
+        try:
+            if self._backend is None:
+                raise RequestInvalid(reason="the model is still loading")
+            return Reply(request.call_id, self._backend.count(request.messages, request.text))
+        except HearthError as error:
+            return Reply(request.call_id, error=ErrorInfo.of(error))
+
+
+def load_ort_backend(load: Load) -> Backend:
+    """Open the folder, check it and load it with onnxruntime."""
+    # Imported here, so that the protocol and the loop can be used and tested without onnxruntime.
+    from hearth.engine.ort_backend import OrtBackend
+    from hearth.model_folder.folder import ModelFolder
+
+    folder = ModelFolder.open(Path(load.folder), [Path(root) for root in load.roots])
+    return OrtBackend(folder, load.name, load.options)
+
+
+def main() -> int:
+    """Serve on standard input and output. What native code prints must not get between the frames."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    reader = os.fdopen(os.dup(0), "rb")
+    writer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+    )
+    pipe: Pipe[Any] = Pipe(reader, writer, HostRequest)
+    try:
+        code = EngineHost(pipe, load_ort_backend).serve()
+    except PipeClosed:
+        code = 0
+    # Not a return: onnxruntime's threads and 100 MB frees are not worth waiting for.
+    sys.stderr.flush()
+    os._exit(code)
+
+

@@ -1,0 +1,56 @@
+"""The seam between the engine and whatever computes logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+
+class ModelRunner(Protocol):
+    """Token ids in, logits out; owns the KV cache.
+
+    Slots are numbered from 0. The engine decides who owns which slot; the runner knows only how many tokens each
+    slot holds. Logits are float32 and valid until the next call.
+
+    Attributes:
+        vocab_size: length of a row of logits.
+        context_length: most tokens that one slot can hold.
+        max_slots: most sequences at once.
+    """
+
+    vocab_size: int
+    context_length: int
+    max_slots: int
+
+    def reserve(self, slots: int, length: int) -> bool:
+        """Make slots 0 to `slots`-1 hold `length` tokens each; False where memory does not allow it.
+
+        What those slots hold is kept; what lies behind them or beyond that length may go.
+        """
+        ...
+
+    def prefill(self, slot: int, token_ids: Sequence[int]) -> np.ndarray:
+        """Append a chunk of one sequence to its slot; the logits [vocab_size] after its last token."""
+        ...
+
+    def decode(self, token_ids: Sequence[int]) -> np.ndarray:
+        """Append one token to each of slots 0 to n-1; their logits [n, vocab_size]."""
+        ...
+
+    def move(self, source: int, target: int) -> None:
+        """Move a sequence to an empty slot."""
+        ...
+
+    def swap(self, first: int, second: int) -> None:
+        """Exchange the sequences of two slots."""
+        ...
+
+    def free(self, slot: int) -> None:
+        """Forget what a slot holds."""
+        ...
+
+    def release(self) -> None:
+        """Give the cache's memory back while no sequence is held."""
+        ...

@@ -1,0 +1,210 @@
+"""ModelRunner over raw onnxruntime, with IOBinding on slot buffers.
+
+The graph is that of onnxruntime-genai's builder: `input_ids` [batch, tokens], `attention_mask` [batch, total] of ones
+then zeros, from which the graph derives each row's length, an optional `position_ids`, and past and present keys and
+values that share their buffer (`GroupQueryAttention`). Logits are [batch, 1, vocab] where the head is pruned to the
+last position, else [batch, tokens, vocab].
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime loads
+
+import numpy as np
+import onnxruntime as ort
+
+from hearth.engine.kv_cache import LENGTH_STEP, KVCache, KVShape, round_up
+from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
+from hearth.model_folder.folder import ModelFolder
+
+_DTYPES = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(float16)": np.dtype(np.float16),
+    "tensor(int64)": np.dtype(np.int64),
+    "tensor(int32)": np.dtype(np.int32),
+}
+
+
+def open_session(folder: ModelFolder, name: str, threads: int) -> ort.InferenceSession:
+    """The model's session on the CPU provider.
+
+    Raises:
+        ModelLoadFailed: onnxruntime refuses the graph or its weights.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # A memory pattern is kept for every shape ever run, and chunked prefill runs many.
+    options.enable_mem_pattern = False
+    try:
+        return ort.InferenceSession(str(folder.graph_file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no base but Exception
+        raise ModelLoadFailed(name=name, reason=_first_line(error)) from error
+
+
+class OrtRunner:
+    """One decoder-only model in this process.
+
+    Attributes:
+        cache: the slot buffers.
+    """
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        name: str,
+        *,
+        threads: int,
+        max_slots: int,
+        kv_cache_bytes: int,
+        max_context: int = 0,
+    ) -> None:
+        """Load the model.
+
+        Raises:
+            ModelLoadFailed: onnxruntime cannot load it.
+            ModelUnsupported: it loads, but its inputs and outputs are not those of a text decoder.
+        """
+        self._name = name
+        config = folder.config.model
+        decoder = config.decoder
+        self._session = open_session(folder, name, threads)
+        inputs = {node.name: node for node in self._session.get_inputs()}
+        outputs = {node.name: node for node in self._session.get_outputs()}
+        layers = [str(layer) for layer in range(decoder.num_hidden_layers)]
+        self._past = _names(decoder.inputs.past_key_names, decoder.inputs.past_value_names, layers)
+        self._present = _names(decoder.outputs.present_key_names, decoder.outputs.present_value_names, layers)
+        self._ids_name = decoder.inputs.input_ids
+        self._mask_name = decoder.inputs.attention_mask
+        self._logits_name = decoder.outputs.logits
+        positions_name = decoder.inputs.position_ids
+        self._positions_name = positions_name if positions_name in inputs else None
+
+        known = {self._ids_name, self._mask_name, positions_name, *(n for pair in self._past for n in pair)}
+        foreign = sorted(inputs.keys() - known)
+        if foreign:
+            raise ModelUnsupported(name=name, reason=f"its graph asks for “{foreign[0]}”")
+
+        past = inputs[self._past[0][0]]
+        logits = outputs[self._logits_name]
+        self._ids_dtype = self._dtype(name, inputs[self._ids_name])
+        self._mask_dtype = self._dtype(name, inputs[self._mask_name])
+        self._logits_dtype = self._dtype(name, logits)
+        self._pruned_head = logits.shape[1] == 1
+        kv_heads, head_dim = past.shape[1], past.shape[3]
+        shape = KVShape(
+            layers=decoder.num_hidden_layers,
+            kv_heads=kv_heads if isinstance(kv_heads, int) else decoder.num_key_value_heads,
+            head_dim=head_dim if isinstance(head_dim, int) else decoder.head_size,
+            dtype=self._dtype(name, past),
+        )
+        context = min(config.context_length, max_context or config.context_length)
+        self.vocab_size = logits.shape[2] if isinstance(logits.shape[2], int) else config.vocab_size
+        self.max_slots = max_slots
+        # One sequence of full length must always fit, so the budget bounds the context.
+        self.context_length = min(context, kv_cache_bytes // shape.bytes_per_token // LENGTH_STEP * LENGTH_STEP)
+        self.cache = KVCache(
+            shape, max_slots=max_slots, max_length=self.context_length, byte_budget=kv_cache_bytes
+        )
+        # The rotary tables of the graph end at the model's own context.
+        self._mask_limit = config.context_length
+        self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
+        self._bindings_generation = -1
+
+    @staticmethod
+    def _dtype(name: str, node: Any) -> np.dtype:
+        try:
+            return _DTYPES[node.type]
+        except KeyError:
+            raise ModelUnsupported(name=name, reason=f"{node.name} has the type {node.type}") from None
+
+    def reserve(self, slots: int, length: int) -> bool:
+        return self.cache.reserve(slots, length)
+
+    def move(self, source: int, target: int) -> None:
+        self.cache.move(source, target)
+
+    def swap(self, first: int, second: int) -> None:
+        self.cache.swap(first, second)
+
+    def free(self, slot: int) -> None:
+        self.cache.lengths[slot] = 0
+
+    def release(self) -> None:
+        self._bindings.clear()
+        self.cache.release()
+
+    def prefill(self, slot: int, token_ids: Sequence[int]) -> np.ndarray:
+        ids = np.asarray([token_ids], self._ids_dtype)
+        past = int(self.cache.lengths[slot])
+        # Exact, not rounded up: the kernel takes a first prompt for one by total == new tokens.
+        mask = np.ones((1, past + ids.shape[1]), self._mask_dtype)
+        return self._run(slot, ids, mask)[0]
+
+    def decode(self, token_ids: Sequence[int]) -> np.ndarray:
+        rows = len(token_ids)
+        ids = np.asarray(token_ids, self._ids_dtype)[:, None]
+        return self._run(0, ids, self._decode_mask(rows))
+
+    def _decode_mask(self, rows: int) -> np.ndarray:
+        """Ones for each row's tokens with the new one, then zeros; as wide as the longest, rounded up."""
+        lengths = self.cache.lengths[:rows] + 1
+        width = min(round_up(int(lengths.max())), self._mask_limit)
+        return (np.arange(width) < lengths[:, None]).astype(self._mask_dtype)
+
+    def _run(self, slot: int, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        rows, tokens = ids.shape
+        positions = 1 if self._pruned_head else tokens
+        logits = np.empty((rows, positions, self.vocab_size), self._logits_dtype)
+        binding = self._binding(slot, rows)
+        self._bind_input(binding, self._ids_name, ids)
+        self._bind_input(binding, self._mask_name, mask)
+        if self._positions_name:
+            first = self.cache.lengths[slot : slot + rows, None]
+            place = (first + np.arange(tokens)).astype(self._ids_dtype)
+            self._bind_input(binding, self._positions_name, place)
+        binding.bind_output(
+            self._logits_name, "cpu", 0, self._logits_dtype, logits.shape, logits.ctypes.data
+        )
+        # Everything bound by pointer stays referenced by a local name until the run is over.
+        try:
+            self._session.run_with_iobinding(binding)
+        except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no base but Exception
+            raise ModelRunFailed(name=self._name, reason=_first_line(error)) from error
+        self.cache.lengths[slot : slot + rows] += tokens
+        return logits[:, -1].astype(np.float32, copy=False)
+
+    def _bind_input(self, binding: ort.IOBinding, name: str, array: np.ndarray) -> None:
+        binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+    def _binding(self, slot: int, rows: int) -> ort.IOBinding:
+        """Keys and values of slots `slot` to `slot + rows` bound as past and present; kept until they move."""
+        if self._bindings_generation != self.cache.generation:
+            self._bindings.clear()
+            self._bindings_generation = self.cache.generation
+        binding = self._bindings.get((slot, rows))
+        if binding is None:
+            binding = self._session.io_binding()
+            for layer, (past, present) in enumerate(zip(self._past, self._present, strict=True)):
+                pair = (self.cache.keys[layer], self.cache.values[layer])
+                for past_name, present_name, buffer in zip(past, present, pair, strict=True):
+                    part = buffer[slot : slot + rows]
+                    where = ("cpu", 0, part.dtype, part.shape, part.ctypes.data)
+                    binding.bind_input(past_name, *where)
+                    binding.bind_output(present_name, *where)
+            self._bindings[slot, rows] = binding
+        return binding
+
+
+def _names(key_pattern: str, value_pattern: str, layers: list[str]) -> list[tuple[str, str]]:
+    """Per layer, the names of its keys and values."""
+    return [(key_pattern.replace("%d", layer), value_pattern.replace("%d", layer)) for layer in layers]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

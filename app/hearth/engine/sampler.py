@@ -1,0 +1,136 @@
+"""From logits to the next token.
+
+Order of the steps, as in vLLM and Hugging Face: repetition penalty, presence and frequency penalties, logit bias,
+temperature, top-k, top-p, min-p, then one draw. Each sequence has its own generator, so its answer does not depend
+on what else is in the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hearth.engine.outputs import TokenLogprobs
+from hearth.engine.sampling_params import SamplingParams
+
+# How many of the most likely tokens are looked at first when a nucleus is cut; most nuclei are far smaller.
+_FIRST_CANDIDATES = 256
+
+
+class TokenChooser:
+    """The sampler of one sequence: its parameters, its random generator and its token counts."""
+
+    def __init__(self, params: SamplingParams, prompt: Sequence[int], vocab_size: int) -> None:
+        self.params = params
+        self._rng = np.random.default_rng(params.seed)
+        in_range = {i: b for i, b in params.logit_bias.items() if 0 <= i < vocab_size}
+        self._bias_ids = np.fromiter(in_range.keys(), np.int64, len(in_range))
+        self._bias = np.fromiter(in_range.values(), np.float32, len(in_range))
+        self._penalizes_answer = bool(params.presence_penalty or params.frequency_penalty)
+        self._counts: dict[int, int] = {}
+        self._seen = set(prompt) if params.repetition_penalty != 1.0 else set()
+        self.is_plain_greedy = (
+            params.temperature == 0
+            and not in_range
+            and not self._penalizes_answer
+            and params.repetition_penalty == 1.0
+            and params.logprobs is None
+        )
+
+    def choose(self, logits: np.ndarray) -> int:
+        """The next token for logits [vocab], which are not changed."""
+        params = self.params
+        logits = self._penalize(logits)
+        if params.temperature == 0:
+            return int(logits.argmax())
+        token_ids, probabilities = candidates(logits, params)
+        return int(token_ids[_draw(probabilities, self._rng.random())])
+
+    def record(self, token_id: int) -> None:
+        """Count a token of the answer, for the penalties."""
+        if self._penalizes_answer:
+            self._counts[token_id] = self._counts.get(token_id, 0) + 1
+        if self.params.repetition_penalty != 1.0:
+            self._seen.add(token_id)
+
+    def logprobs(self, logits: np.ndarray, token_id: int) -> TokenLogprobs | None:
+        """Log-probabilities by the model's own logits [vocab], before penalties and temperature."""
+        wanted = self.params.logprobs
+        if wanted is None:
+            return None
+        shifted = logits - logits.max()
+        logprobs = shifted - np.log(np.exp(shifted).sum())
+        top = np.argpartition(-logprobs, min(wanted, logprobs.size - 1))[:wanted]
+        top = top[np.argsort(-logprobs[top], kind="stable")]
+        return TokenLogprobs(token_id, float(logprobs[token_id]), [(int(i), float(logprobs[i])) for i in top])
+
+    def _penalize(self, logits: np.ndarray) -> np.ndarray:
+        params = self.params
+        if not (self._seen or self._counts or self._bias_ids.size):
+            return logits
+        logits = logits.copy()
+        if self._seen:
+            ids = np.fromiter(self._seen, np.int64, len(self._seen))
+            values = logits[ids]
+            penalty = params.repetition_penalty
+            logits[ids] = np.where(values > 0, values / penalty, values * penalty)
+        if self._counts:
+            ids = np.fromiter(self._counts.keys(), np.int64, len(self._counts))
+            counts = np.fromiter(self._counts.values(), np.float32, len(self._counts))
+            logits[ids] -= params.presence_penalty + params.frequency_penalty * counts
+        logits[self._bias_ids] += self._bias
+        return logits
+
+
+def candidates(logits: np.ndarray, params: SamplingParams) -> tuple[np.ndarray, np.ndarray]:
+    """The tokens that may be drawn from logits [vocab], best first, and their probabilities (they sum to 1)."""
+    vocab = logits.size
+    wanted = min(params.top_k or vocab, vocab)
+    if wanted == vocab and params.top_p >= 1.0 and params.min_p <= 0.0:
+        return np.arange(vocab), _softmax(logits / params.temperature)
+    if wanted < vocab:
+        token_ids = _most_likely(logits, wanted)
+        probabilities = _softmax(logits[token_ids] / params.temperature)
+    else:
+        scaled = _softmax(logits / params.temperature)
+        token_ids = _nucleus(scaled, params)
+        probabilities = scaled[token_ids]
+    keep = probabilities.size
+    if params.top_p < 1.0:
+        # The token that crosses the threshold belongs to the nucleus; there is always at least one.
+        keep = int(np.searchsorted(np.cumsum(probabilities), params.top_p)) + 1
+    if params.min_p > 0.0:
+        keep = min(keep, int(np.count_nonzero(probabilities >= params.min_p * probabilities[0])))
+    token_ids, probabilities = token_ids[:keep], probabilities[:keep]
+    return token_ids, probabilities / probabilities.sum()
+
+
+def _nucleus(probabilities: np.ndarray, params: SamplingParams) -> np.ndarray:
+    """Ids sorted by probability, enough of them to hold the nucleus, without sorting the vocabulary."""
+    count = _FIRST_CANDIDATES
+    while count < probabilities.size:
+        token_ids = _most_likely(probabilities, count)
+        found = probabilities[token_ids]
+        enough_mass = params.top_p < 1.0 and found.sum() >= params.top_p
+        if enough_mass or found[-1] < params.min_p * found[0]:
+            return token_ids
+        count *= 8
+    return np.argsort(-probabilities, kind="stable")
+
+
+def _most_likely(values: np.ndarray, count: int) -> np.ndarray:
+    """The ids of the `count` largest values, largest first."""
+    token_ids = np.argpartition(values, values.size - count)[values.size - count :]
+    return token_ids[np.argsort(-values[token_ids], kind="stable")]
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    # float64, so that a cumulative sum over 150,000 tokens stays exact enough for top_p.
+    exponentials = np.exp(logits.astype(np.float64) - float(logits.max()))
+    return exponentials / exponentials.sum()
+
+
+def _draw(probabilities: np.ndarray, uniform: float) -> int:
+    place = int(np.searchsorted(np.cumsum(probabilities), uniform, side="right"))
+    return min(place, probabilities.size - 1)

@@ -1,0 +1,169 @@
+"""What to compute in the next step: decode first, then prompts in turns.
+
+Every running sequence decodes in every step. What a step may take beyond that goes to prompts, in chunks that take
+turns, sized by measured time: neither a long prompt nor a crowd of them stalls the streams, and a newcomer gets its
+first chunk in the next step. This is Sarathi-Serve's stall-free batching (Agrawal et al., 2024), with time as the
+budget in place of tokens.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from hearth.engine.model_runner import ModelRunner
+from hearth.engine.sequence import Sequence, SequenceState
+from hearth.engine.slot_table import SlotTable
+
+# The smallest turn of a prompt: smaller ones cost much speed.
+MIN_CHUNK = 16
+MAX_CHUNK = 512
+# Before anything was measured.
+FIRST_CHUNK = 32
+# With no stream to stall, larger chunks read a prompt faster; a step must still be short enough to abort.
+QUIET_FACTOR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillChunk:
+    """The next `tokens` uncomputed tokens of a sequence."""
+
+    sequence: Sequence
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step's work.
+
+    Attributes:
+        decode: running sequences in order of slots, one token each.
+        prefill: chunks of prompts, one sequence at a time.
+    """
+
+    decode: list[Sequence]
+    prefill: list[PrefillChunk]
+
+
+@dataclass(slots=True)
+class PrefillPace:
+    """How many prompt tokens fit into a given time, by what the last chunks took."""
+
+    seconds_per_token: float = 0.0
+
+    def tokens_in(self, seconds: float) -> int:
+        """A multiple of 8, so that few different shapes run; at least MIN_CHUNK."""
+        if not self.seconds_per_token:
+            return FIRST_CHUNK
+        return max(MIN_CHUNK, min(MAX_CHUNK, int(seconds / self.seconds_per_token) // 8 * 8))
+
+    def measured(self, tokens: int, seconds: float) -> None:
+        if tokens < MIN_CHUNK:
+            return  # dominated by fixed costs
+        rate = seconds / tokens
+        old = self.seconds_per_token
+        # Quick to slow down, since a step that is too long is felt; slower to speed up.
+        weight = 0.7 if rate > old else 0.3
+        self.seconds_per_token = rate if not old else old + weight * (rate - old)
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """Admits waiting sequences to slots and divides each step.
+
+    Attributes:
+        waiting: sequences without a slot.
+        turns: sequences whose prompt is being read; the next turn is the first one's.
+    """
+
+    runner: ModelRunner
+    step_seconds: float
+    slots: SlotTable = field(init=False)
+    pace: PrefillPace = field(default_factory=PrefillPace)
+    waiting: list[Sequence] = field(default_factory=list)
+    turns: list[Sequence] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.slots = SlotTable(self.runner)
+
+    def add(self, sequence: Sequence) -> None:
+        self.waiting.append(sequence)
+
+    def remove(self, sequence: Sequence) -> None:
+        """Forget a sequence wherever it stands; its slot is free at once."""
+        if sequence.state is SequenceState.WAITING:
+            self.waiting.remove(sequence)
+            return
+        if sequence.state is SequenceState.PREFILLING:
+            self.turns.remove(sequence)
+        self.slots.release(sequence)
+
+    def schedule(self) -> Batch:
+        """Admit whom the cache has room for, then divide the step."""
+        self._grow_for_decode()
+        self._admit()
+        return Batch(self.slots.decoding(), self._chunks())
+
+    def prefilled(self, sequence: Sequence) -> None:
+        """All of its tokens are computed: it decodes from the next step on."""
+        self.turns.remove(sequence)
+        self.slots.start(sequence)
+        sequence.state = SequenceState.RUNNING
+
+    def _grow_for_decode(self) -> None:
+        """Room for the next token of every running sequence; the newest yield where memory does not suffice."""
+        while self.slots.running and not self._reserve(self.slots.owners(), self.slots.span()):
+            owners = self.slots.owners()
+            if len(owners) == 1:
+                raise MemoryError("the KV cache's budget does not hold one sequence")
+            self._preempt(min(owners, key=lambda s: (s.request.priority, -s.order)))
+
+    def _reserve(self, sequences: list[Sequence], span: int) -> bool:
+        # One token beyond what a sequence has, so that whoever is admitted can decode at least once.
+        return self.runner.reserve(span, max(len(sequence.token_ids) for sequence in sequences) + 1)
+
+    def _preempt(self, sequence: Sequence) -> None:
+        """Back to the queue; its tokens are kept and computed again when there is room."""
+        if sequence.state is SequenceState.PREFILLING:
+            self.turns.remove(sequence)
+        self.slots.release(sequence)
+        sequence.computed = 0
+        sequence.state = SequenceState.WAITING
+        self.waiting.append(sequence)
+
+    def _admit(self) -> None:
+        active = Counter(owner.request.client for owner in self.slots.owners())
+        while self.waiting:
+            best = min(
+                self.waiting,
+                key=lambda s: (-s.request.priority, active[s.request.client], s.order),
+            )
+            slot = self.slots.first_free()
+            if slot is None:
+                return
+            if not self._reserve([*self.slots.owners(), best], max(self.slots.span(), slot + 1)):
+                return
+            self.waiting.remove(best)
+            self.slots.take(best, slot)
+            best.state = SequenceState.PREFILLING
+            self.turns.insert(0, best)
+            active[best.request.client] += 1
+
+    def _chunks(self) -> list[PrefillChunk]:
+        if not self.turns:
+            return []
+        seconds = self.step_seconds if self.slots.running else self.step_seconds * QUIET_FACTOR
+        budget = self.pace.tokens_in(seconds)
+        share = max(MIN_CHUNK, budget // len(self.turns))
+        chunks: list[PrefillChunk] = []
+        for sequence in list(self.turns):
+            if budget <= 0:
+                break
+            tokens = min(sequence.uncomputed, share)
+            if sequence.uncomputed - tokens == 1:
+                tokens += 1  # a chunk of one token runs another kernel, with other rounding
+            chunks.append(PrefillChunk(sequence, tokens))
+            budget -= tokens
+            self.turns.remove(sequence)
+            self.turns.append(sequence)
+        return chunks

@@ -1,0 +1,68 @@
+"""A request while it is being answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from hearth.engine.outputs import Usage
+from hearth.engine.request import Request
+from hearth.engine.sampler import TokenChooser
+
+
+class SequenceState(Enum):
+    WAITING = auto()  # has no slot
+    PREFILLING = auto()  # part of its tokens are in its slot
+    RUNNING = auto()  # all but its newest token are in its slot
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """The tokens of one request and where they stand.
+
+    Attributes:
+        order: arrival number; a preempted sequence keeps it, and so comes first again.
+        token_ids: prompt and answer.
+        computed: how many of them have their keys and values in the slot.
+        slot: the slot it owns; -1 while it waits.
+        submitted, first_token, last_token: clock readings in seconds.
+    """
+
+    request: Request
+    order: int
+    chooser: TokenChooser
+    submitted: float
+    token_ids: list[int] = field(init=False)
+    state: SequenceState = SequenceState.WAITING
+    computed: int = 0
+    slot: int = -1
+    first_token: float = 0.0
+    last_token: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.token_ids = list(self.request.token_ids)
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.request.token_ids)
+
+    @property
+    def generated_tokens(self) -> int:
+        return len(self.token_ids) - self.prompt_tokens
+
+    @property
+    def uncomputed(self) -> int:
+        """Tokens that still have to be prefilled."""
+        return len(self.token_ids) - self.computed
+
+    def usage(self, now: float) -> Usage:
+        """What it has cost up to `now`."""
+        generated = self.generated_tokens
+        decoding = self.last_token - self.first_token
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            generated_tokens=generated,
+            seconds_to_first_token=self.first_token - self.submitted if generated else 0.0,
+            seconds=now - self.submitted,
+            tokens_per_second=(generated - 1) / decoding if generated > 1 and decoding > 0 else 0.0,
+        )

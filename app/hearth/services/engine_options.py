@@ -1,0 +1,25 @@
+"""How a model runs on this machine where the settings file does not say otherwise."""
+
+from __future__ import annotations
+
+from hearth.config import EngineSection
+from hearth.engine.host.protocol import EngineOptions
+from hearth.hardware.machine import Machine
+
+MB = 1 << 20
+LEAST_KV_CACHE_BYTES = 256 * MB
+# Of the machine's memory; the rest is for the weights, the desktop and everything else that runs.
+KV_CACHE_SHARE = 4
+
+
+def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
+    """The settings, and for what they leave open: all usable cores, a quarter of the memory for keys and values."""
+    kv_cache_bytes = settings.kv_cache_mb * MB
+    if not kv_cache_bytes:
+        kv_cache_bytes = max(machine.memory_bytes // KV_CACHE_SHARE, LEAST_KV_CACHE_BYTES)
+    return EngineOptions(
+        threads=settings.threads or machine.usable_cores,
+        kv_cache_bytes=kv_cache_bytes,
+        max_slots=settings.max_slots,
+        max_context=settings.max_context,
+    )

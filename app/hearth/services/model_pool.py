@@ -1,0 +1,96 @@
+"""The models that are loaded, or on their way: shared by every front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+
+from hearth.engine.host.protocol import EngineOptions
+from hearth.models.registry import ModelRegistry
+from hearth.services.events import Listeners, ModelState, ModelStatus
+from hearth.services.model_worker import ModelWorker
+from hearth.services.threads import ThreadFactory, plain_thread
+
+
+class ModelPool:
+    """One worker for each loaded model. All methods return at once and may be called from any thread.
+
+    Attributes:
+        changes: tells every change of a model's status, on a worker's thread.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        options: EngineOptions,
+        *,
+        thread_factory: ThreadFactory = plain_thread,
+        log_file: Path | None = None,
+    ) -> None:
+        """`options`: how a model runs where `load` is not told otherwise."""
+        self.changes: Listeners[ModelStatus] = Listeners()
+        self._registry = registry
+        self._options = options
+        self._thread_factory = thread_factory
+        self._log_file = log_file
+        self._lock = Lock()
+        self._workers: dict[str, ModelWorker] = {}
+        self._leaving: list[ModelWorker] = []
+
+    def load(self, name: str, options: EngineOptions | None = None) -> ModelWorker:
+        """The model's worker, which loads it unless it is loaded or loading; one that failed is tried anew."""
+        with self._lock:
+            worker = self._workers.get(name)
+            if worker is not None and worker.status.state in (ModelState.LOADING, ModelState.READY):
+                return worker
+            if worker is not None:
+                worker.close()
+                self._leaving.append(worker)
+            worker = ModelWorker(
+                name,
+                find_entry=lambda: self._registry.get(name),
+                options=options or self._options,
+                thread_factory=self._thread_factory,
+                on_status=self._changed,
+                log_file=self._log_file,
+            )
+            self._workers[name] = worker
+        worker.start()
+        return worker
+
+    def unload(self, name: str) -> None:
+        """End the model's host; its memory comes back at once. Open answers end with ModelUnloaded."""
+        with self._lock:
+            worker = self._workers.pop(name, None)
+            if worker is not None:
+                self._leaving.append(worker)
+        if worker is not None:
+            worker.unload()
+
+    def status(self, name: str) -> ModelStatus:
+        with self._lock:
+            worker = self._workers.get(name)
+        return ModelStatus(name, ModelState.UNLOADED) if worker is None else worker.status
+
+    def statuses(self) -> list[ModelStatus]:
+        """Of every model that is loaded, loading or failed."""
+        with self._lock:
+            return [worker.status for worker in self._workers.values()]
+
+    def close(self) -> None:
+        """End every host and wait for the workers, so that what they still had to store is stored."""
+        with self._lock:
+            workers = [*self._workers.values(), *self._leaving]
+            self._workers.clear()
+            self._leaving.clear()
+        for worker in workers:
+            worker.close()
+        for worker in workers:
+            worker.join(timeout=5.0)
+
+    def _changed(self, status: ModelStatus) -> None:
+        # A worker that was replaced says its farewell after its successor's first word.
+        with self._lock:
+            current = self._workers.get(status.name)
+        if status.state is not ModelState.UNLOADED or current is None:
+            self.changes.emit(status)

@@ -1,0 +1,362 @@
+"""One loaded model as the app sees it: its thread, its engine host, its open requests.
+
+Everything happens on the worker's own thread, one job after the other: what fronts post, what the host says, and a
+regular tick. Two helpers only wait and pass on: a reader blocks on the host's pipe, and the host's process loads and
+computes; so the worker's thread is always there to answer, also while the model loads.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from uuid import uuid4
+
+from hearth.engine.host.client import HostClient
+from hearth.engine.host.protocol import (
+    VERSION,
+    Abort,
+    ChatMessage,
+    EngineOptions,
+    HostReply,
+    Load,
+    LoadFailed,
+    ModelInfo,
+    Outputs,
+    Ping,
+    Pong,
+    Ready,
+    Submit,
+)
+from hearth.engine.outputs import ErrorInfo, FinishReason, RequestOutput
+from hearth.engine.sampling_params import SamplingParams
+from hearth.errors import HearthError, HostCrashed, HostHung, HostProtocol, ModelLoadFailed, ModelUnloaded
+from hearth.models.registry import ModelEntry
+from hearth.services.events import ModelState, ModelStatus
+from hearth.services.threads import ThreadFactory
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.1
+PING_SECONDS = 5.0
+# Interpreter, numpy and onnxruntime before the first byte of a model.
+_EMPTY_HOST_BYTES = 70 << 20
+
+OnOutput = Callable[[RequestOutput], None]
+
+
+class ModelWorker:
+    """Loads one model in an engine host of its own and passes requests and outputs.
+
+    Attributes:
+        name: the model's name.
+        status: where it stands; replaced as a whole, so any thread may read it.
+        client: the host, from the moment it was started.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        find_entry: Callable[[], ModelEntry],
+        options: EngineOptions,
+        thread_factory: ThreadFactory,
+        on_status: Callable[[ModelStatus], None],
+        log_file: Path | None = None,
+        hang_seconds: float = 60.0,
+    ) -> None:
+        """`find_entry` reads files, so it is called on the worker's thread."""
+        self.name = name
+        self.status = ModelStatus(name, ModelState.LOADING)
+        self.client: HostClient | None = None
+        self._find_entry = find_entry
+        self._options = options
+        self._on_status = on_status
+        self._log_file = log_file
+        self._hang_seconds = hang_seconds
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._thread = thread_factory(self._run, f"model {name}")
+        self._settled = Event()  # loading has ended, well or badly
+        self._on_settled: list[Callable[[], None]] = []
+        self._on_tick: list[Callable[[], bool]] = []
+        self._open: dict[str, OnOutput] = {}
+        self._model_bytes = 0
+        self._pinged = self._heard = 0.0
+        self._ending = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def post(self, job: Callable[[], None]) -> None:
+        """Run `job` on the worker's thread, after what was posted before. From any thread."""
+        self._jobs.put(job)
+
+    def when_settled(self, callback: Callable[[], None]) -> None:
+        """Run `callback` on the worker's thread once loading has ended; `status` says how. From any thread."""
+        self.post(lambda: callback() if self._settled.is_set() else self._on_settled.append(callback))
+
+    def each_tick(self, callback: Callable[[], bool]) -> None:
+        """Run `callback` on the worker's thread about ten times a second until it returns False."""
+        self.post(lambda: self._on_tick.append(callback))
+
+    def wait_ready(self) -> ModelInfo:
+        """Block until the model is loaded. Not on the worker's thread. Raises the HearthError that prevented it."""
+        self._settled.wait()
+        return self.info()
+
+    def info(self) -> ModelInfo:
+        """What the loaded model is. Raises HearthError where it is not loaded."""
+        status = self.status
+        if status.info is None or status.state is not ModelState.READY:
+            raise status.error or ModelUnloaded(name=self.name)
+        return status.info
+
+    def submit(self, request: Submit, on_output: OnOutput) -> None:
+        """Ask; `on_output` is called on the worker's thread until an output has a finish reason. From any thread.
+
+        Waits for a model that still loads; where it cannot be loaded, the only output is an error.
+        """
+        self.when_settled(lambda: self._submit(request, on_output))
+
+    def abort(self, request_id: str) -> None:
+        """End a request; its last output says so. From any thread."""
+        self.when_settled(lambda: self._abort(request_id))
+
+    def count(self, *, messages: list[ChatMessage] | None = None, text: str | None = None) -> int:
+        """Tokens of a prompt. Blocks for one exchange with the host. Raises HearthError."""
+        self.info()
+        assert self.client is not None  # a ready model has a host
+        return self.client.count(messages=messages, text=text)
+
+    def stats(self) -> dict[str, int | float]:
+        """The host's figures. Blocks for one exchange with the host. Raises HearthError."""
+        self.info()
+        assert self.client is not None
+        return self.client.stats()
+
+    def generate(
+        self,
+        params: SamplingParams,
+        *,
+        messages: list[ChatMessage] | None = None,
+        text: str | None = None,
+        token_ids: list[int] | None = None,
+        priority: int = 0,
+    ) -> Iterator[RequestOutput]:
+        """Ask and iterate over the outputs; blocks between them. Closing the iterator aborts the request.
+
+        Raises HearthError where the request fails.
+        """
+        outputs: SimpleQueue[RequestOutput] = SimpleQueue()
+        request = Submit(
+            request_id=uuid4().hex,
+            params=params,
+            messages=messages,
+            text=text,
+            token_ids=token_ids,
+            priority=priority,
+        )
+        self.submit(request, outputs.put)
+        finished = False
+        try:
+            while not finished:
+                output = outputs.get()
+                finished = output.finish_reason is not None
+                if output.error is not None:
+                    raise output.error.error()
+                yield output
+        finally:
+            if not finished:
+                self.abort(request.request_id)
+
+    def unload(self) -> None:
+        """End the host; open requests end with ModelUnloaded. Returns at once. From any thread."""
+        self.post(lambda: self._end(ErrorInfo.of(ModelUnloaded(name=self.name))))
+
+    def close(self) -> None:
+        """End the host; open requests end as aborted. Returns at once. From any thread."""
+        self.post(lambda: self._end(None))
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the thread has ended after `unload` or `close`."""
+        self._thread.join(timeout)
+
+    # On the worker's thread
+
+    def _run(self) -> None:
+        self._do(self._load)
+        ticked = time.monotonic()
+        while not self._ending:
+            try:
+                self._do(self._jobs.get(timeout=TICK_SECONDS))
+            except Empty:
+                pass
+            if time.monotonic() - ticked >= TICK_SECONDS:
+                ticked = time.monotonic()
+                self._do(self._tick)
+        self._settled.set()
+
+    def _do(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except Exception:
+            # A defect in one answer must not take the model from all others.
+            log.exception("a job for %s failed", self.name)
+
+    def _load(self) -> None:
+        self._on_status(self.status)
+        try:
+            entry = self._find_entry()
+            self._model_bytes = entry.bytes
+            client = self.client = HostClient(self.name, self._log_file)
+            client.send(
+                Load(
+                    version=VERSION,
+                    name=self.name,
+                    folder=str(entry.path),
+                    roots=[str(entry.path)] if entry.in_place else [],
+                    options=self._options,
+                )
+            )
+        except OSError as error:
+            self._failed(ModelLoadFailed(name=self.name, reason=str(error)))
+        except HearthError as error:
+            self._failed(error)
+        else:
+            Thread(target=self._read, args=(client,), name=f"pipe of {self.name}", daemon=True).start()
+
+    def _read(self, client: HostClient) -> None:
+        """On a thread of its own: pass on what the host says."""
+        try:
+            while True:
+                self._post_reply(client.receive())
+        except HostCrashed as error:
+            crash = error
+        client.dispose()
+        self.post(lambda: self._host_ended(crash))
+
+    def _post_reply(self, reply: HostReply) -> None:
+        self.post(lambda: self._handle(reply))
+
+    def _handle(self, reply: HostReply) -> None:
+        self._heard = time.monotonic()
+        match reply:
+            case Outputs():
+                for output in reply.items:
+                    self._deliver(output)
+            case Ready() if reply.version != VERSION:
+                self._failed(HostProtocol(name=self.name, theirs=reply.version, ours=VERSION))
+            case Ready():
+                log.info("%s is ready: %s", self.name, reply.info)
+                self._change(ModelStatus(self.name, ModelState.READY, 1.0, reply.info))
+                self._settle()
+            case LoadFailed():
+                self._failed(reply.error.error())
+            case Pong() if reply.seconds_in_step > self._hang_seconds * 5:
+                self._hung(reply.seconds_in_step)
+            case _:
+                pass
+
+    def _deliver(self, output: RequestOutput) -> None:
+        on_output = self._open.get(output.request_id)
+        if on_output is None:
+            return
+        if output.finish_reason is not None:
+            del self._open[output.request_id]
+        on_output(output)
+
+    def _submit(self, request: Submit, on_output: OnOutput) -> None:
+        self._open[request.request_id] = on_output
+        try:
+            self.info()
+            assert self.client is not None
+            self.client.send(request)
+        except HearthError as error:
+            self._deliver(_error_output(request.request_id, ErrorInfo.of(error)))
+        else:
+            self._heard = max(self._heard, time.monotonic())
+
+    def _abort(self, request_id: str) -> None:
+        if request_id in self._open and self.client is not None:
+            try:
+                self.client.send(Abort(request_id))
+            except HostCrashed:
+                pass  # the reader reports it for every open request
+
+    def _tick(self) -> None:
+        if self.status.state is ModelState.LOADING:
+            self._report_progress()
+        elif self.status.state is ModelState.READY and self._open:
+            self._watch()
+        self._on_tick = [callback for callback in self._on_tick if callback()]
+
+    def _report_progress(self) -> None:
+        """Loading is mostly copying weights, so the host's memory tells how far it is."""
+        if self.client is None or not self._model_bytes:
+            return
+        loaded = max(0, self.client.memory_bytes() - _EMPTY_HOST_BYTES)
+        progress = min(0.95, loaded / self._model_bytes)
+        if progress >= self.status.progress + 0.01:
+            self._change(ModelStatus(self.name, ModelState.LOADING, progress))
+
+    def _watch(self) -> None:
+        """A host that does not even answer its reader's ping, or is lost in one step, is ended."""
+        assert self.client is not None
+        now = time.monotonic()
+        if now - self._heard > self._hang_seconds:
+            self._hung(now - self._heard)
+        elif now - max(self._heard, self._pinged) > min(PING_SECONDS, self._hang_seconds / 3):
+            self._pinged = now
+            try:
+                self.client.send(Ping())
+            except HostCrashed:
+                pass  # the reader reports it
+
+    def _hung(self, seconds: float) -> None:
+        error = HostHung(name=self.name, seconds=round(seconds))
+        log.error("%s", error)
+        self._failed(error)
+        if self.client is not None:
+            self.client.kill()
+
+    def _host_ended(self, crash: HostCrashed) -> None:
+        if self.status.state in (ModelState.LOADING, ModelState.READY):
+            log.error("%s", crash)
+            self._failed(crash)
+
+    def _failed(self, error: HearthError) -> None:
+        self._change(ModelStatus(self.name, ModelState.FAILED, error=error))
+        self._end_requests(ErrorInfo.of(error))
+        self._settle()
+
+    def _end(self, error: ErrorInfo | None) -> None:
+        state = self.status.state
+        self._ending = True
+        self._change(ModelStatus(self.name, ModelState.UNLOADED))
+        self._end_requests(error)
+        self._settle()
+        if self.client is not None:
+            # A host that still loads does not read its pipe.
+            self.client.close() if state is ModelState.READY else self.client.kill()
+
+    def _end_requests(self, error: ErrorInfo | None) -> None:
+        for request_id in list(self._open):
+            self._deliver(_error_output(request_id, error))
+
+    def _settle(self) -> None:
+        self._settled.set()
+        callbacks, self._on_settled = self._on_settled, []
+        for callback in callbacks:
+            self._do(callback)
+
+    def _change(self, status: ModelStatus) -> None:
+        self.status = status
+        self._on_status(status)
+
+
+def _error_output(request_id: str, error: ErrorInfo | None) -> RequestOutput:
+    reason = FinishReason.ABORT if error is None else FinishReason.ERROR
+    return RequestOutput(request_id=request_id, finish_reason=reason, error=error)
