@@ -43,7 +43,9 @@ def shared_data() -> Path:
     override = os.environ.get("HEARTH_TEST_DATA")
     folder = Path(override) if override else Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip("the shared test data is absent: no folder ../shared/data, and HEARTH_TEST_DATA is not set")
+        pytest.skip(
+            "the shared test data is absent: no folder ../shared/data, and HEARTH_TEST_DATA is not set"
+        )
     return folder
 
 
