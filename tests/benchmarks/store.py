@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "app"))
@@ -59,9 +60,7 @@ def main(folder: Path) -> None:
     )
     for length in (1_000, 10_000, 100_000):
         parts = [Part(PartKind.TEXT, "x" * length)]
-        measure(
-            f"write_answer, {length:,} characters", lambda parts=parts: store.write_answer(answer.id, parts)
-        )
+        measure(f"write_answer, {length:,} characters", partial(store.write_answer, answer.id, parts))
     measure("finish_answer", lambda: store.finish_answer(answer.id, parts, MessageStatus.COMPLETE))
     measure("select_version", lambda: store.select_version(answer.id, -1))
     print(f"{'database':<42}        {path.stat().st_size / 1e6:8.2f} MB")

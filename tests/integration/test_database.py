@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event, Thread
 
+import alembic.command
 import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
@@ -124,6 +125,25 @@ def test_a_damaged_page_is_refused_or_reported_when_it_is_read(path: Path) -> No
 def test_an_empty_file_becomes_a_database(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
+    with Database.open(path) as database:
+        assert ConversationStore(database).count() == 0
+
+
+def test_an_upgrade_that_fails_leaves_the_database_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade = alembic.command.upgrade
+
+    def fail_at_the_end(config: Config, revision: str) -> None:
+        upgrade(config, revision)
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(alembic.command, "upgrade", fail_at_the_end)
+        with pytest.raises(RuntimeError):
+            Database.open(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
     with Database.open(path) as database:
         assert ConversationStore(database).count() == 0
 
