@@ -23,10 +23,23 @@ MAX_CHARACTERS = 16 << 20
 MAX_SECONDS = 20.0
 
 
+# A template is a program: it can divide by zero, index past an end or recurse as any other can.
+_TEMPLATE_ERRORS = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+)
+
+
 class _GenerationTag(jinja2.ext.Extension):
     """`{% generation %}`, with which training code marks what the assistant wrote; here it only passes through."""
 
-    tags = {"generation"}  # noqa: RUF012 - jinja2's own declaration
+    tags = {"generation"}
 
     def parse(self, parser: jinja2.parser.Parser) -> Any:
         next(parser.stream)
@@ -76,10 +89,7 @@ class ChatTemplate:
                 if size > MAX_CHARACTERS or time.monotonic() > deadline:
                     raise _Endless("it does not come to an end")
                 pieces.append(piece)
-        # A template can divide by zero or index past an end as any program can.
-        except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise self._failed(error) from error
-        except (RecursionError, MemoryError) as error:
+        except _TEMPLATE_ERRORS as error:
             raise self._failed(error) from error
         return "".join(pieces)
 

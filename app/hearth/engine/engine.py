@@ -131,7 +131,9 @@ class Engine:
             sequence.first_token = now
         reason = self._reason_to_end(sequence, token)
         output = (
-            RequestOutput(request_id=sequence.request.id) if reason is None else self._finish(sequence, reason)
+            RequestOutput(request_id=sequence.request.id)
+            if reason is None
+            else self._finish(sequence, reason)
         )
         output.token_ids = [token]
         logprobs = sequence.chooser.logprobs(logits, token)

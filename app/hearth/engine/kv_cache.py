@@ -74,8 +74,17 @@ class KVCache:
         wide, long = max(slots, self.slots), max(length, self.length)
         # Doubling keeps the copying linear in what is held in the end.
         wider = min(self.max_slots, max(slots, 2 * self.slots)) if slots > self.slots else wide
-        longer = min(self.max_length, max(length, 2 * self.length, FIRST_LENGTH)) if long > self.length else long
-        choices = ((wider, longer), (wide, longer), (wide, long), (slots, long), (wide, length), (slots, length))
+        longer = (
+            min(self.max_length, max(length, 2 * self.length, FIRST_LENGTH)) if long > self.length else long
+        )
+        choices = (
+            (wider, longer),
+            (wide, longer),
+            (wide, long),
+            (slots, long),
+            (wide, length),
+            (slots, length),
+        )
         for choice in choices:
             if self._affordable(*choice):
                 self._reallocate(*choice)
@@ -86,7 +95,9 @@ class KVCache:
         return slots * length * self.shape.bytes_per_token <= self.byte_budget
 
     def _reallocate(self, slots: int, length: int) -> None:
-        kept = [(slot, int(self.lengths[slot])) for slot in range(min(slots, self.slots)) if self.lengths[slot]]
+        kept = [
+            (slot, int(self.lengths[slot])) for slot in range(min(slots, self.slots)) if self.lengths[slot]
+        ]
         for buffers in (self.keys, self.values):
             # Layer by layer, so that growing needs the extra memory of one layer only.
             for layer in range(self.shape.layers):

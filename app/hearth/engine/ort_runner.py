@@ -21,7 +21,7 @@ from hearth.engine.kv_cache import LENGTH_STEP, KVCache, KVShape, round_up
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.model_folder.folder import ModelFolder
 
-_DTYPES = {
+_DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(float16)": np.dtype(np.float16),
     "tensor(int64)": np.dtype(np.int64),
@@ -43,7 +43,7 @@ def open_session(folder: ModelFolder, name: str, threads: int) -> ort.InferenceS
     options.enable_mem_pattern = False
     try:
         return ort.InferenceSession(str(folder.graph_file), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no base but Exception
+    except Exception as error:  # onnxruntime's exceptions share no base but Exception
         raise ModelLoadFailed(name=name, reason=_first_line(error)) from error
 
 
@@ -107,7 +107,9 @@ class OrtRunner:
         self.vocab_size = logits.shape[2] if isinstance(logits.shape[2], int) else config.vocab_size
         self.max_slots = max_slots
         # One sequence of full length must always fit, so the budget bounds the context.
-        self.context_length = min(context, kv_cache_bytes // shape.bytes_per_token // LENGTH_STEP * LENGTH_STEP)
+        self.context_length = min(
+            context, kv_cache_bytes // shape.bytes_per_token // LENGTH_STEP * LENGTH_STEP
+        )
         self.cache = KVCache(
             shape, max_slots=max_slots, max_length=self.context_length, byte_budget=kv_cache_bytes
         )
@@ -119,9 +121,10 @@ class OrtRunner:
     @staticmethod
     def _dtype(name: str, node: Any) -> np.dtype:
         try:
-            return _DTYPES[node.type]
+            dtype = _DTYPES[node.type]
         except KeyError:
             raise ModelUnsupported(name=name, reason=f"{node.name} has the type {node.type}") from None
+        return dtype
 
     def reserve(self, slots: int, length: int) -> bool:
         return self.cache.reserve(slots, length)
@@ -144,7 +147,8 @@ class OrtRunner:
         past = int(self.cache.lengths[slot])
         # Exact, not rounded up: the kernel takes a first prompt for one by total == new tokens.
         mask = np.ones((1, past + ids.shape[1]), self._mask_dtype)
-        return self._run(slot, ids, mask)[0]
+        row: np.ndarray = self._run(slot, ids, mask)[0]
+        return row
 
     def decode(self, token_ids: Sequence[int]) -> np.ndarray:
         rows = len(token_ids)
@@ -155,7 +159,8 @@ class OrtRunner:
         """Ones for each row's tokens with the new one, then zeros; as wide as the longest, rounded up."""
         lengths = self.cache.lengths[:rows] + 1
         width = min(round_up(int(lengths.max())), self._mask_limit)
-        return (np.arange(width) < lengths[:, None]).astype(self._mask_dtype)
+        mask: np.ndarray = (np.arange(width) < lengths[:, None]).astype(self._mask_dtype)
+        return mask
 
     def _run(self, slot: int, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         rows, tokens = ids.shape
@@ -168,13 +173,11 @@ class OrtRunner:
             first = self.cache.lengths[slot : slot + rows, None]
             place = (first + np.arange(tokens)).astype(self._ids_dtype)
             self._bind_input(binding, self._positions_name, place)
-        binding.bind_output(
-            self._logits_name, "cpu", 0, self._logits_dtype, logits.shape, logits.ctypes.data
-        )
+        binding.bind_output(self._logits_name, "cpu", 0, self._logits_dtype, logits.shape, logits.ctypes.data)
         # Everything bound by pointer stays referenced by a local name until the run is over.
         try:
             self._session.run_with_iobinding(binding)
-        except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no base but Exception
+        except Exception as error:  # onnxruntime's exceptions share no base but Exception
             raise ModelRunFailed(name=self._name, reason=_first_line(error)) from error
         self.cache.lengths[slot : slot + rows] += tokens
         return logits[:, -1].astype(np.float32, copy=False)

@@ -127,8 +127,9 @@ def _most_likely(values: np.ndarray, count: int) -> np.ndarray:
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
     # float64, so that a cumulative sum over 150,000 tokens stays exact enough for top_p.
-    exponentials = np.exp(logits.astype(np.float64) - float(logits.max()))
-    return exponentials / exponentials.sum()
+    exponentials: np.ndarray = np.exp(logits.astype(np.float64) - float(logits.max()))
+    exponentials /= exponentials.sum()
+    return exponentials
 
 
 def _draw(probabilities: np.ndarray, uniform: float) -> int:

@@ -20,7 +20,7 @@ class Tokenizer:
     def __init__(self, folder: ModelFolder) -> None:
         try:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(folder.tokenizer_file))
-        except Exception as error:  # noqa: BLE001 - the library raises plain Exception
+        except Exception as error:  # the library raises plain Exception
             raise ModelFileInvalid(file=folder.tokenizer_file.name, reason=str(error)[:200]) from error
         self.bos_token_id = folder.config.model.bos_token_id
 

@@ -233,7 +233,9 @@ class AssistantService:
             for name in _SAMPLING
         }
         max_tokens = self._defaults.max_tokens if settings.max_tokens is None else settings.max_tokens
-        params = SamplingParams(**chosen, max_tokens=max_tokens or None, seed=settings.seed, stop=settings.stop)
+        params = SamplingParams(
+            **chosen, max_tokens=max_tokens or None, seed=settings.seed, stop=settings.stop
+        )
         params.check()
         return params
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -114,6 +115,13 @@ class ModelWorker:
             raise status.error or ModelUnloaded(name=self.name)
         return status.info
 
+    def _host(self) -> HostClient:
+        """The host of a ready model. Raises HearthError where it is not ready."""
+        self.info()
+        if self.client is None:
+            raise ModelUnloaded(name=self.name)
+        return self.client
+
     def submit(self, request: Submit, on_output: OnOutput) -> None:
         """Ask; `on_output` is called on the worker's thread until an output has a finish reason. From any thread.
 
@@ -127,15 +135,11 @@ class ModelWorker:
 
     def count(self, *, messages: list[ChatMessage] | None = None, text: str | None = None) -> int:
         """Tokens of a prompt. Blocks for one exchange with the host. Raises HearthError."""
-        self.info()
-        assert self.client is not None  # a ready model has a host
-        return self.client.count(messages=messages, text=text)
+        return self._host().count(messages=messages, text=text)
 
     def stats(self) -> dict[str, int | float]:
         """The host's figures. Blocks for one exchange with the host. Raises HearthError."""
-        self.info()
-        assert self.client is not None
-        return self.client.stats()
+        return self._host().stats()
 
     def generate(
         self,
@@ -190,10 +194,8 @@ class ModelWorker:
         self._do(self._load)
         ticked = time.monotonic()
         while not self._ending:
-            try:
+            with suppress(Empty):
                 self._do(self._jobs.get(timeout=TICK_SECONDS))
-            except Empty:
-                pass
             if time.monotonic() - ticked >= TICK_SECONDS:
                 ticked = time.monotonic()
                 self._do(self._tick)
@@ -271,9 +273,7 @@ class ModelWorker:
     def _submit(self, request: Submit, on_output: OnOutput) -> None:
         self._open[request.request_id] = on_output
         try:
-            self.info()
-            assert self.client is not None
-            self.client.send(request)
+            self._host().send(request)
         except HearthError as error:
             self._deliver(_error_output(request.request_id, ErrorInfo.of(error)))
         else:
@@ -281,16 +281,14 @@ class ModelWorker:
 
     def _abort(self, request_id: str) -> None:
         if request_id in self._open and self.client is not None:
-            try:
+            with suppress(HostCrashed):  # the reader reports it for every open request
                 self.client.send(Abort(request_id))
-            except HostCrashed:
-                pass  # the reader reports it for every open request
 
     def _tick(self) -> None:
         if self.status.state is ModelState.LOADING:
             self._report_progress()
         elif self.status.state is ModelState.READY and self._open:
-            self._watch()
+            self._watch(self._host())
         self._on_tick = [callback for callback in self._on_tick if callback()]
 
     def _report_progress(self) -> None:
@@ -302,18 +300,15 @@ class ModelWorker:
         if progress >= self.status.progress + 0.01:
             self._change(ModelStatus(self.name, ModelState.LOADING, progress))
 
-    def _watch(self) -> None:
+    def _watch(self, client: HostClient) -> None:
         """A host that does not even answer its reader's ping, or is lost in one step, is ended."""
-        assert self.client is not None
         now = time.monotonic()
         if now - self._heard > self._hang_seconds:
             self._hung(now - self._heard)
         elif now - max(self._heard, self._pinged) > min(PING_SECONDS, self._hang_seconds / 3):
             self._pinged = now
-            try:
-                self.client.send(Ping())
-            except HostCrashed:
-                pass  # the reader reports it
+            with suppress(HostCrashed):  # the reader reports it
+                client.send(Ping())
 
     def _hung(self, seconds: float) -> None:
         error = HostHung(name=self.name, seconds=round(seconds))

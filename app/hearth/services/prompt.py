@@ -18,8 +18,9 @@ def chat_messages(pairs: Pairs) -> list[ChatMessage]:
     messages: list[ChatMessage] = []
     for role, text in pairs:
         if messages and messages[-1].role == role:
-            text = f"{messages.pop().content}\n\n{text}"
-        messages.append(ChatMessage(role, text))
+            messages.append(ChatMessage(role, f"{messages.pop().content}\n\n{text}"))
+        else:
+            messages.append(ChatMessage(role, text))
     return messages
 
 

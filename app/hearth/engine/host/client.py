@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any
@@ -49,19 +50,15 @@ class HostClient:
         self._calls_lock = Lock()
         self._call_ids = itertools.count(1)
         self._process = self._start(log_file)
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None  # for the type checker: both are pipes
-        self._pipe: Pipe[HostReply] = Pipe(stdout, stdin, HostReply)
+        self._pipe: Pipe[HostReply] = Pipe(self._process.stdout, self._process.stdin, HostReply)
 
     @staticmethod
     def _start(log_file: Path | None) -> subprocess.Popen[bytes]:
         stderr: IO[bytes] | int = subprocess.DEVNULL
         if log_file is not None:
-            try:
+            with suppress(OSError):  # the log is a help, not a condition
                 log_file.parent.mkdir(parents=True, exist_ok=True)
                 stderr = log_file.open("ab")
-            except OSError:
-                pass  # the log is a help, not a condition
         try:
             return subprocess.Popen(
                 host_command(),
@@ -170,10 +167,8 @@ class HostClient:
         """Close this end of the pipe, once nobody reads from it any more."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                try:
+                with suppress(OSError):  # what was still buffered for a dead host
                     stream.close()
-                except OSError:
-                    pass  # what was still buffered for a dead host
 
 
 def _exit_reason(code: int | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from threading import Lock
-from typing import BinaryIO, Generic, TypeVar
+from typing import IO, Generic, TypeVar
 
 import msgspec
 
@@ -30,7 +30,9 @@ class Pipe(Generic[Incoming]):
         incoming: the union of messages that arrive at this end.
     """
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO, incoming: object) -> None:
+    def __init__(self, reader: IO[bytes] | None, writer: IO[bytes] | None, incoming: object) -> None:
+        if reader is None or writer is None:
+            raise ValueError("a pipe needs both ends")
         self._reader = reader
         self._writer = writer
         self._encoder = msgspec.msgpack.Encoder()

@@ -167,7 +167,9 @@ def main() -> int:
     writer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
     )
     pipe: Pipe[Any] = Pipe(reader, writer, HostRequest)
     try:
@@ -177,5 +179,3 @@ def main() -> int:
     # Not a return: onnxruntime's threads and 100 MB frees are not worth waiting for.
     sys.stderr.flush()
     os._exit(code)
-
-
