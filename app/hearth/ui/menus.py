@@ -1,0 +1,109 @@
+"""The window's menus: everything that it can do, with its shortcut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu
+
+from hearth.i18n import tr
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """The window's actions; whoever owns the work connects `triggered`."""
+
+    new_chat: QAction
+    import_model: QAction
+    quit: QAction
+    undo_delete: QAction
+    copy: QAction
+    edit_last: QAction
+    toggle_sidebar: QAction
+    toggle_panel: QAction
+    zoom_in: QAction
+    zoom_out: QAction
+    zoom_reset: QAction
+    full_screen: QAction
+    choose_model: QAction
+    stop: QAction
+    regenerate: QAction
+    rename: QAction
+    delete: QAction
+    open_log: QAction
+    about: QAction
+
+
+def build_menus(window: QMainWindow) -> Actions:
+    """Make the menus of `window`; on macOS Qt moves Quit and About where they belong there."""
+    bar = window.menuBar()
+    key = QKeySequence.StandardKey
+
+    file = bar.addMenu(tr("&File"))
+    new_chat = _add(file, tr("&New Chat"), QKeySequence(key.New))
+    import_model = _add(file, tr("&Import Model Folder…"), "Ctrl+O")
+    file.addSeparator()
+    quit_ = _add(
+        file, tr("&Quit"), QKeySequence(key.Quit) if QKeySequence.keyBindings(key.Quit) else "Ctrl+Q"
+    )
+    quit_.setMenuRole(QAction.MenuRole.QuitRole)
+
+    edit = bar.addMenu(tr("&Edit"))
+    undo_delete = _add(edit, tr("&Undo Delete"), QKeySequence(key.Undo))
+    edit.addSeparator()
+    copy = _add(edit, tr("&Copy"), QKeySequence(key.Copy))
+    edit_last = _add(edit, tr("&Edit Last Question"), "Ctrl+E")
+
+    view = bar.addMenu(tr("&View"))
+    toggle_sidebar = _add(view, tr("&Conversations"), "Ctrl+Shift+S", checkable=True)
+    toggle_panel = _add(view, tr("&Parameters"), "Ctrl+Shift+P", checkable=True)
+    view.addSeparator()
+    zoom_in = _add(view, tr("Zoom &In"), "Ctrl++", "Ctrl+=")
+    zoom_out = _add(view, tr("Zoom &Out"), "Ctrl+-")
+    zoom_reset = _add(view, tr("&Actual Size"), "Ctrl+0")
+    view.addSeparator()
+    full = QKeySequence.keyBindings(key.FullScreen)
+    full_screen = _add(view, tr("&Full Screen"), full[0] if full else "F11", checkable=True)
+
+    chat = bar.addMenu(tr("&Chat"))
+    choose_model = _add(chat, tr("Choose &Model…"), "Ctrl+M")
+    chat.addSeparator()
+    stop = _add(chat, tr("&Stop"), "Esc")
+    regenerate = _add(chat, tr("&Regenerate"), "Ctrl+R")
+    chat.addSeparator()
+    rename = _add(chat, tr("Re&name Conversation"), "F2")
+    delete = _add(chat, tr("&Delete Conversation"), "Ctrl+Backspace")
+
+    help_ = bar.addMenu(tr("&Help"))
+    open_log = _add(help_, tr("Open &Log Folder"))
+    about = _add(help_, tr("&About Hearth"))
+    about.setMenuRole(QAction.MenuRole.AboutRole)
+    return Actions(
+        new_chat=new_chat,
+        import_model=import_model,
+        quit=quit_,
+        undo_delete=undo_delete,
+        copy=copy,
+        edit_last=edit_last,
+        toggle_sidebar=toggle_sidebar,
+        toggle_panel=toggle_panel,
+        zoom_in=zoom_in,
+        zoom_out=zoom_out,
+        zoom_reset=zoom_reset,
+        full_screen=full_screen,
+        choose_model=choose_model,
+        stop=stop,
+        regenerate=regenerate,
+        rename=rename,
+        delete=delete,
+        open_log=open_log,
+        about=about,
+    )
+
+
+def _add(menu: QMenu, text: str, *shortcuts: QKeySequence | str, checkable: bool = False) -> QAction:
+    action = menu.addAction(text)
+    action.setShortcuts([QKeySequence(shortcut) for shortcut in shortcuts])
+    action.setCheckable(checkable)
+    return action

@@ -1,0 +1,155 @@
+"""The models of this machine, as the window shows and chooses them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from hearth.errors import HearthError
+from hearth.i18n import tr
+from hearth.services.events import ModelStatus
+from hearth.ui.import_dialog import ImportDialog
+from hearth.ui.model_picker import ModelPicker
+
+if TYPE_CHECKING:
+    from hearth.models.registry import ModelEntry
+    from hearth.services.hearth import Hearth
+    from hearth.ui.bridge import UiBridge
+    from hearth.ui.tasks import Tasks
+
+LAST_MODEL = "window.last_model"
+
+
+class ModelController(QObject):
+    """Knows which models there are and which one answers; loads, unloads and imports.
+
+    Attributes:
+        entries: the models on this machine; None until they have been read.
+        current: the model that answers in the conversation on view.
+
+    Signals:
+        entries_changed: models came or went.
+        chosen: the user chose this model, by the list or by importing it.
+        status_changed: ModelStatus of any model.
+    """
+
+    entries_changed = Signal()
+    chosen = Signal(str)
+    status_changed = Signal(object)
+
+    def __init__(
+        self, hearth: Hearth, bridge: UiBridge, tasks: Tasks, picker: ModelPicker, window: QWidget
+    ) -> None:
+        super().__init__(window)
+        self._hearth = hearth
+        self._tasks = tasks
+        self._picker = picker
+        self._window = window
+        self._last: str | None = None
+        self.entries: list[ModelEntry] | None = None
+        self.current: str | None = None
+        self.dialog: ImportDialog | None = None
+        bridge.model_changed.connect(self._on_status)
+        picker.chosen.connect(self.choose)
+        picker.load_requested.connect(self.load)
+        picker.unload_requested.connect(self.unload)
+        picker.import_requested.connect(self.ask_for_folder)
+        picker.opened.connect(self.refresh)
+
+    def start(self, last_model: str | None) -> None:
+        """Read the models; `last_model` is the one that the user last chose."""
+        self._last = last_model
+        self.refresh()
+
+    @Slot()
+    def refresh(self) -> None:
+        """Read which models there are."""
+        models = self._hearth.models
+        self._tasks.run(models.list, owner=self, view="models").success(self._on_entries)
+
+    def show_for(self, wanted: str | None) -> str | None:
+        """Make the model `wanted` the current one, or the one last chosen where it is gone; the current one."""
+        names = [entry.name for entry in self.entries or ()]
+        default = self._hearth.config.defaults.model
+        found = (name for name in (wanted, default, self._last, *names[:1]) if name in names)
+        self.current = next(found, None)
+        self._picker.set_current(self.current)
+        if self.current:
+            self._picker.set_status(self._hearth.pool.status(self.current))
+        return self.current
+
+    def status(self) -> ModelStatus | None:
+        """Where the current model stands."""
+        return self._picker.status(self.current) if self.current else None
+
+    @Slot(str)
+    def choose(self, name: str) -> None:
+        """Answer with this model from now on, and load it."""
+        store = self._hearth.conversations
+        self._last = name
+        self._tasks.run(lambda: store.set_setting(LAST_MODEL, name))
+        self.show_for(name)
+        self.chosen.emit(name)
+        self.load(name)
+
+    @Slot(str)
+    def load(self, name: str) -> None:
+        try:
+            self._hearth.pool.load(name)
+        except HearthError as error:
+            self._tasks.failed.emit(error)
+
+    @Slot(str)
+    def unload(self, name: str) -> None:
+        pool = self._hearth.pool
+        self._tasks.run(lambda: pool.unload(name))
+
+    @Slot()
+    def ask_for_folder(self) -> None:
+        """Let the user choose a folder to import."""
+        chooser = QFileDialog(self._window, tr("Choose a model folder"))
+        chooser.setFileMode(QFileDialog.FileMode.Directory)
+        chooser.setOption(QFileDialog.Option.ShowDirsOnly)
+        chooser.setLabelText(QFileDialog.DialogLabel.Accept, tr("Choose"))
+        chooser.fileSelected.connect(lambda path: self.import_folder(Path(path)))
+        chooser.finished.connect(chooser.deleteLater)
+        chooser.open()
+
+    def import_folder(self, path: Path) -> None:
+        """Open the import dialog for this folder."""
+        if self.dialog is not None:
+            return
+        dialog = ImportDialog(self._hearth.models, self._tasks, path, self._window)
+        dialog.imported.connect(self._on_imported)
+        dialog.another_wanted.connect(self.ask_for_folder)
+        dialog.finished.connect(self._on_dialog_finished)
+        self.dialog = dialog
+        dialog.open()
+
+    def _on_entries(self, entries: list[ModelEntry]) -> None:
+        self.entries = entries
+        for status in self._hearth.pool.statuses():
+            self._picker.set_status(status)
+        self._picker.set_entries(entries)
+        self.entries_changed.emit()
+
+    @Slot(object)
+    def _on_imported(self, entry: ModelEntry) -> None:
+        self.entries = [*(self.entries or []), entry]
+        self._picker.set_entries(self.entries)
+        self.choose(entry.name)
+        self.refresh()
+
+    @Slot()
+    def _on_dialog_finished(self) -> None:
+        if self.dialog:
+            self.dialog.deleteLater()
+            self.dialog = None
+
+    @Slot(object)
+    def _on_status(self, status: ModelStatus) -> None:
+        self._picker.set_status(status)
+        self.status_changed.emit(status)

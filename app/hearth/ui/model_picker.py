@@ -1,0 +1,311 @@
+"""Which model answers: a button with its name and state, and a list to load, unload and choose from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPalette, QPen, QPixmap
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hearth.i18n import tr
+from hearth.services.events import ModelState, ModelStatus
+from hearth.ui.wording import size_text
+
+if TYPE_CHECKING:
+    from hearth.models.registry import ModelEntry
+
+_STATE_COLORS = {ModelState.READY: "#34a853", ModelState.LOADING: "#f0a020", ModelState.FAILED: "#e0483e"}
+_POPUP_WIDTH = 380
+_POPUP_HEIGHT = 420
+
+
+def state_text(status: ModelStatus) -> str:
+    """The state in a few words."""
+    match status.state:
+        case ModelState.READY:
+            return tr("Ready")
+        case ModelState.LOADING:
+            return tr("Loading… {percent} %", percent=round(status.progress * 100))
+        case ModelState.FAILED:
+            return status.error.what_text() if status.error else tr("Could not be loaded")
+        case ModelState.UNLOADED:
+            return tr("Not loaded")
+
+
+def state_icon(state: ModelState, quiet: QColor) -> QIcon:
+    """A dot in the state's colour; a ring in the colour `quiet` for a model that is not loaded."""
+    pixmap = QPixmap(40, 40)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    color = _STATE_COLORS.get(state)
+    painter.setPen(QPen(quiet, 4) if color is None else Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(color) if color else Qt.BrushStyle.NoBrush)
+    painter.drawEllipse(QRectF(10, 10, 20, 20))
+    painter.end()
+    return QIcon(pixmap)
+
+
+class ModelRow(QFrame):
+    """One model of the list.
+
+    Signals:
+        chosen, load_requested, unload_requested: with the model's name.
+    """
+
+    chosen = Signal(str)
+    load_requested = Signal(str)
+    unload_requested = Signal(str)
+
+    def __init__(self, entry: ModelEntry, current: bool, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.entry = entry
+        self.setObjectName("modelRow")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._status = ModelStatus(entry.name, ModelState.UNLOADED)
+        self.name_button = QPushButton(entry.name + ("  ✓" if current else ""), self)
+        self.name_button.setObjectName("modelName")
+        self.name_button.setIconSize(QSize(18, 18))
+        self.name_button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.name_button.clicked.connect(lambda: self.chosen.emit(entry.name))
+        self.action_button = QPushButton(self)
+        self.action_button.setObjectName("modelAction")
+        self.action_button.clicked.connect(self._on_action)
+        self._facts = QLabel(self)
+        self._facts.setProperty("kind", "secondary")
+        self._facts.setWordWrap(True)
+        self._facts.setContentsMargins(30, 0, 0, 0)
+        self._bar = QProgressBar(self)
+        self._bar.setRange(0, 100)
+        self._bar.setTextVisible(False)
+        self._bar.setFixedHeight(4)
+        self._bar.setAccessibleName(tr("Loading {name}", name=entry.name))
+        top = QHBoxLayout()
+        top.addWidget(self.name_button, 1)
+        top.addWidget(self.action_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 8)
+        layout.setSpacing(2)
+        layout.addLayout(top)
+        layout.addWidget(self._facts)
+        layout.addWidget(self._bar)
+        self.show_status(self._status)
+
+    def show_status(self, status: ModelStatus) -> None:
+        self._status = status
+        self.name_button.setIcon(
+            state_icon(status.state, self.palette().color(QPalette.ColorRole.PlaceholderText))
+        )
+        facts = [size_text(self.entry.bytes)]
+        if self.entry.in_place:
+            facts.append(tr("used in place"))
+        if status.info:
+            facts.append(tr("context {tokens}", tokens=status.info.context_length))
+        facts.append(state_text(status))
+        self._facts.setText(" · ".join(facts))
+        label = {
+            ModelState.UNLOADED: tr("Load"),
+            ModelState.LOADING: tr("Cancel"),
+            ModelState.READY: tr("Unload"),
+            ModelState.FAILED: tr("Retry"),
+        }[status.state]
+        self.action_button.setText(label)
+        self.action_button.setAccessibleName(f"{label}: {self.entry.name}")
+        self.name_button.setAccessibleName(f"{self.entry.name}, {state_text(status)}")
+        self._bar.setVisible(status.state is ModelState.LOADING)
+        self._bar.setValue(round(status.progress * 100))
+
+    @Slot()
+    def _on_action(self) -> None:
+        if self._status.state in (ModelState.LOADING, ModelState.READY):
+            self.unload_requested.emit(self.entry.name)
+        else:
+            self.load_requested.emit(self.entry.name)
+
+
+class ModelPopup(QFrame):
+    """The list under the button; closes by itself when the user goes elsewhere.
+
+    Signals:
+        chosen, load_requested, unload_requested: with a model's name.
+        import_requested: the user wants to add a model.
+    """
+
+    chosen = Signal(str)
+    load_requested = Signal(str)
+    unload_requested = Signal(str)
+    import_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent, Qt.WindowType.Popup)
+        self.setObjectName("modelPopup")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setAccessibleName(tr("Models"))
+        self.rows: dict[str, ModelRow] = {}
+        self._list = QWidget(self)
+        self._list.setObjectName("modelList")
+        self._column = QVBoxLayout(self._list)
+        self._column.setContentsMargins(6, 6, 6, 6)
+        self._column.setSpacing(2)
+        area = QScrollArea(self)
+        area.setObjectName("modelArea")
+        area.setWidget(self._list)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.import_button = QPushButton(tr("Import a model folder…"), self)
+        self.import_button.setObjectName("popupFooter")
+        self.import_button.clicked.connect(self._on_import)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(1, 1, 1, 6)
+        layout.addWidget(area, 1)
+        layout.addWidget(self.import_button)
+
+    def show_models(
+        self, entries: list[ModelEntry], statuses: dict[str, ModelStatus], current: str | None
+    ) -> None:
+        """Fill the list anew."""
+        while item := self._column.takeAt(0):
+            if widget := item.widget():
+                widget.hide()
+                widget.deleteLater()
+        self.rows = {}
+        for entry in entries:
+            row = ModelRow(entry, entry.name == current, self._list)
+            row.chosen.connect(self._on_chosen)
+            row.load_requested.connect(self.load_requested)
+            row.unload_requested.connect(self.unload_requested)
+            if entry.name in statuses:
+                row.show_status(statuses[entry.name])
+            self._column.addWidget(row)
+            self.rows[entry.name] = row
+        if not entries:
+            empty = QLabel(tr("There is no model on this machine yet."), self._list)
+            empty.setProperty("kind", "secondary")
+            empty.setContentsMargins(12, 12, 12, 12)
+            self._column.addWidget(empty)
+        self._column.addStretch(1)
+
+    def open_below(self, button: QWidget) -> None:
+        """Show the list under `button`, with the keyboard in it."""
+        wanted = self._list.sizeHint().height() + self.import_button.sizeHint().height() + 24
+        self.resize(_POPUP_WIDTH, min(_POPUP_HEIGHT, wanted))
+        self.move(button.mapToGlobal(QPoint(0, button.height() + 4)))
+        self.show()
+        first = next(iter(self.rows.values()), None)
+        (first.name_button if first else self.import_button).setFocus(Qt.FocusReason.PopupFocusReason)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up):
+            self.focusNextPrevChild(event.key() == Qt.Key.Key_Down)
+        else:
+            super().keyPressEvent(event)
+
+    @Slot(str)
+    def _on_chosen(self, name: str) -> None:
+        self.hide()
+        self.chosen.emit(name)
+
+    @Slot()
+    def _on_import(self) -> None:
+        self.hide()
+        self.import_requested.emit()
+
+
+class ModelPicker(QToolButton):
+    """The button with the name and state of the model that answers.
+
+    Signals:
+        chosen, load_requested, unload_requested: with a model's name.
+        import_requested: the user wants to add a model.
+        opened: the list is about to be shown.
+    """
+
+    chosen = Signal(str)
+    load_requested = Signal(str)
+    unload_requested = Signal(str)
+    import_requested = Signal()
+    opened = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("modelPicker")
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setIconSize(QSize(18, 18))
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._entries: list[ModelEntry] = []
+        self._statuses: dict[str, ModelStatus] = {}
+        self._current: str | None = None
+        self.popup = ModelPopup(self)
+        self.popup.chosen.connect(self.chosen)
+        self.popup.load_requested.connect(self.load_requested)
+        self.popup.unload_requested.connect(self.unload_requested)
+        self.popup.import_requested.connect(self.import_requested)
+        self.clicked.connect(self.open)
+        self._show_button()
+
+    def set_entries(self, entries: list[ModelEntry]) -> None:
+        """The models on this machine."""
+        self._entries = entries
+        if self.popup.isVisible():
+            self.popup.show_models(entries, self._statuses, self._current)
+        self._show_button()
+
+    def set_current(self, name: str | None) -> None:
+        """The model that answers in the conversation on view."""
+        self._current = name
+        self._show_button()
+
+    def set_status(self, status: ModelStatus) -> None:
+        """A model's state changed."""
+        self._statuses[status.name] = status
+        row = self.popup.rows.get(status.name)
+        if row:
+            row.show_status(status)
+        if status.name == self._current:
+            self._show_button()
+
+    def status(self, name: str) -> ModelStatus:
+        return self._statuses.get(name, ModelStatus(name, ModelState.UNLOADED))
+
+    @Slot()
+    def open(self) -> None:
+        """Show the list."""
+        self.opened.emit()
+        self.popup.show_models(self._entries, self._statuses, self._current)
+        self.popup.open_below(self)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._show_button()
+
+    def _show_button(self) -> None:
+        quiet = self.palette().color(QPalette.ColorRole.PlaceholderText)
+        if self._current is None:
+            self.setText(tr("No model") + "  ▾")
+            self.setIcon(state_icon(ModelState.UNLOADED, quiet))
+            self.setToolTip(tr("Choose the model that answers"))
+            self.setAccessibleName(tr("Model: none chosen"))
+            return
+        status = self.status(self._current)
+        text = self._current
+        if status.state is ModelState.LOADING:
+            text = tr("Loading {name}… {percent} %", name=self._current, percent=round(status.progress * 100))
+        self.setText(text + "  ▾")
+        self.setIcon(state_icon(status.state, quiet))
+        self.setToolTip(state_text(status))
+        self.setAccessibleName(tr("Model: {name}, {state}", name=self._current, state=state_text(status)))

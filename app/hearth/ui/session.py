@@ -1,0 +1,400 @@
+"""The conversation on view: what it holds, and what the user does in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+from PySide6.QtCore import QObject, Signal, Slot
+
+from hearth.conversations.message import Conversation, ConversationSettings, Message, Part, PartKind, Role
+from hearth.errors import HearthError
+from hearth.i18n import ntr, tr
+from hearth.services.events import (
+    AnswerEnded,
+    AnswerGrew,
+    AnswerStarted,
+    ModelState,
+    ModelStatus,
+    PromptProgress,
+    TurnsDropped,
+)
+
+if TYPE_CHECKING:
+    from hearth.services.hearth import Hearth
+    from hearth.ui.bridge import UiBridge
+    from hearth.ui.chat.chat_view import ChatView
+    from hearth.ui.chat.composer import Composer
+    from hearth.ui.tasks import Tasks
+
+_log = logging.getLogger(__name__)
+_VIEW = "conversation on view"
+
+
+@dataclass(slots=True)
+class _Live:
+    """An answer that streams, in any conversation; `fragments` is its text so far."""
+
+    message: Message
+    fragments: list[str] = field(default_factory=list)
+
+    def so_far(self) -> Message:
+        parts = [Part(PartKind.TEXT, "".join(self.fragments))] if self.fragments else []
+        return msgspec.structs.replace(self.message, parts=parts)
+
+
+class ChatSession(QObject):
+    """Routes the user's wishes to the services, and the services' events to the view.
+
+    Attributes:
+        conversation: the one on view; None for a new chat that has no message yet.
+        settings: what it sets for its answers.
+        messages: the branch on view, root to leaf.
+        model: the model that answers next; None while there is none.
+
+    Signals:
+        leaving: the conversation on view is about to be replaced.
+        opened: another conversation (or a new chat) is on view.
+        changed: its messages changed, or it became busy or idle.
+        model_wanted: the user asked something and there is no model.
+        text_returned: a question that could not be sent.
+    """
+
+    leaving = Signal()
+    opened = Signal()
+    changed = Signal()
+    model_wanted = Signal()
+    text_returned = Signal(str)
+    _refused = Signal(str, str, object)
+
+    def __init__(
+        self,
+        hearth: Hearth,
+        bridge: UiBridge,
+        tasks: Tasks,
+        view: ChatView,
+        composer: Composer,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._hearth = hearth
+        self._tasks = tasks
+        self._view = view
+        self._composer = composer
+        self.conversation: Conversation | None = None
+        self.settings = ConversationSettings()
+        self.messages: list[Message] = []
+        self.model: str | None = None
+        self._loading: str | None = None
+        self._live: dict[str, _Live] = {}
+        self._asked: set[str] = set()  # conversations whose answer has been asked for and has not begun
+        bridge.answer_started.connect(self._on_started)
+        bridge.turns_dropped.connect(self._on_turns_dropped)
+        bridge.prompt_progress.connect(self._on_progress)
+        bridge.answer_grew.connect(self._on_grew)
+        bridge.answer_ended.connect(self._on_ended)
+        bridge.conversation_changed.connect(self._on_conversation_changed)
+        bridge.model_changed.connect(self._on_model_changed)
+        view.regenerate_requested.connect(self.answer_again)
+        view.retry_requested.connect(self.answer_again)
+        view.edit_requested.connect(self.edit)
+        view.version_requested.connect(self.show_version)
+        composer.stop_requested.connect(self.stop)
+        self._refused.connect(self._on_refused)
+
+    # What is on view
+
+    def new_chat(self) -> None:
+        """Show an empty chat; it is stored with its first message."""
+        self.leaving.emit()
+        self._loading = None
+        self._tasks.run(lambda: None, view=_VIEW)  # supersedes a conversation that is still being read
+        self.conversation = None
+        self.settings = ConversationSettings()
+        self._show([])
+        self.opened.emit()
+
+    def open(self, conversation_id: str) -> None:
+        """Show that conversation once it has been read; one that is gone gives a new chat."""
+        self.leaving.emit()
+        store = self._hearth.conversations
+        self._loading = conversation_id
+        task = self._tasks.run(
+            lambda: (store.get(conversation_id), store.branch(conversation_id)), owner=self, view=_VIEW
+        )
+        task.success(lambda found: self._on_opened(*found)).failure(self._on_open_failed)
+
+    def set_settings(self, settings: ConversationSettings) -> None:
+        """Sampling and system prompt of the conversation on view, from the next answer on."""
+        self.settings = settings
+        if self.conversation:
+            conversation_id, store = self.conversation.id, self._hearth.conversations
+            self._tasks.run(lambda: store.set_settings(conversation_id, settings))
+
+    def set_model(self, model: str | None) -> None:
+        """The model that answers from now on in the conversation on view."""
+        self.model = model
+        if self.conversation and self.conversation.model != model:
+            self.conversation.model = model
+            conversation_id, store = self.conversation.id, self._hearth.conversations
+            self._tasks.run(lambda: store.set_model(conversation_id, model))
+
+    def is_busy(self) -> bool:
+        """Whether an answer in the conversation on view streams, or has been asked for."""
+        here = self.conversation.id if self.conversation else ""
+        return here in self._asked or any(
+            live.message.conversation_id == here for live in self._live.values()
+        )
+
+    def is_awaited(self, model: str) -> bool:
+        """Whether an answer, in any conversation, waits for that model or is written by it."""
+        return any(live.message.model == model for live in self._live.values())
+
+    def last(self, role: Role) -> Message | None:
+        """The last message of that role on view."""
+        return next((message for message in reversed(self.messages) if message.role is role), None)
+
+    # What the user does
+
+    @Slot(str)
+    def submit(self, text: str) -> None:
+        """Ask `text`; the first message makes the conversation."""
+        model = self.model
+        if model is None:
+            self.text_returned.emit(text)
+            self.model_wanted.emit()
+            return
+        assistant = self._hearth.assistant
+        if self.conversation:
+            conversation_id = self.conversation.id
+            self._ask(
+                conversation_id, model, lambda: assistant.send(conversation_id, text, model=model), text
+            )
+            return
+        store, settings = self._hearth.conversations, self.settings
+        self._composer.set_busy(True)
+
+        def stored(conversation: Conversation) -> None:
+            self.conversation = conversation
+            self._ask(
+                conversation.id, model, lambda: assistant.send(conversation.id, text, model=model), text
+            )
+            self.opened.emit()
+
+        def failed(error: Exception) -> None:
+            self._composer.set_busy(False)
+            self.text_returned.emit(text)
+            self._tasks.failed.emit(error)
+
+        task = self._tasks.run(lambda: store.create(model=model, settings=settings), owner=self, view=_VIEW)
+        task.success(stored).failure(failed)
+
+    @Slot(str)
+    def answer_again(self, message_id: str) -> None:
+        """Regenerate or Retry: another version of that answer."""
+        assistant, model = self._hearth.assistant, self.model
+        if self.conversation and not self.is_busy():
+            if model is None:
+                self.model_wanted.emit()
+                return
+            self._ask(self.conversation.id, model, lambda: assistant.answer_again(message_id, model=model))
+
+    @Slot(str, str)
+    def edit(self, message_id: str, text: str) -> None:
+        """Another version of that question, and an answer to it."""
+        assistant, model = self._hearth.assistant, self.model
+        if self.conversation and not self.is_busy():
+            if model is None:
+                self.model_wanted.emit()
+                return
+            self._ask(
+                self.conversation.id, model, lambda: assistant.edit(message_id, text, model=model), text
+            )
+
+    @Slot(str, int)
+    def show_version(self, message_id: str, step: int) -> None:
+        """Show the version before (-1) or after (1) that message, and what follows it."""
+        if self.is_busy():
+            return
+        store = self._hearth.conversations
+        self._tasks.run(lambda: store.select_version(message_id, step), owner=self, view=_VIEW).success(
+            self._show
+        )
+
+    @Slot()
+    def stop(self) -> None:
+        """End the answer on view where it is."""
+        if self.conversation:
+            self.stop_conversation(self.conversation.id)
+
+    def stop_conversation(self, conversation_id: str) -> None:
+        """End what streams in that conversation."""
+        for message_id, live in self._live.items():
+            if live.message.conversation_id == conversation_id:
+                self._hearth.assistant.stop(message_id)
+
+    def stop_all(self) -> None:
+        """End every answer; the window closes."""
+        for message_id in self._live:
+            self._hearth.assistant.stop(message_id)
+
+    # How it is done
+
+    def _ask(self, conversation_id: str, model: str, job: Callable[[], object], text: str = "") -> None:
+        """Give `job` to the model's worker, after every setting that was changed before it has been stored."""
+        pool, refused = self._hearth.pool, self._refused
+        self._asked.add(conversation_id)
+
+        def guarded() -> None:
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 (a worker thread has nobody else to tell)
+                if not isinstance(error, HearthError):
+                    _log.exception("an answer could not be begun")
+                refused.emit(conversation_id, text, error)
+
+        after_writes = self._tasks.run(lambda: None, owner=self)
+        after_writes.success(lambda _: pool.load(model).post(guarded))
+        self._tell()
+
+    def _show(self, messages: list[Message]) -> None:
+        self.messages = messages
+        self._view.set_messages(messages)
+        for message in messages:
+            if message.usage and message.usage.dropped_turns:
+                self._note_dropped(message.id, message.usage.dropped_turns)
+            if message.id in self._live and message.model:
+                self._note_loading(message.id, self._hearth.pool.status(message.model))
+        self._view.scroll_to_end()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._composer.set_busy(self.is_busy())
+        self.changed.emit()
+
+    def _on_opened(self, conversation: Conversation, branch: list[Message]) -> None:
+        self._loading = None
+        self.conversation = conversation
+        self.settings = conversation.settings
+        # What streams is further on here than in the database.
+        self._show(
+            [self._live[message.id].so_far() if message.id in self._live else message for message in branch]
+        )
+        self.opened.emit()
+
+    def _on_open_failed(self, error: Exception) -> None:
+        self._tasks.failed.emit(error)
+        self.new_chat()
+
+    def _is_on_view(self, conversation_id: str) -> bool:
+        return (
+            self.conversation is not None
+            and self.conversation.id == conversation_id
+            and self._loading is None
+        )
+
+    @Slot(object)
+    def _on_started(self, event: AnswerStarted) -> None:
+        self._live[event.answer.id] = _Live(event.answer)
+        self._asked.discard(event.conversation_id)
+        if event.conversation_id == self._loading:
+            self.open(event.conversation_id)  # what is being read may be older than this event
+        elif self._is_on_view(event.conversation_id):
+            self._place([event.question, event.answer] if event.question else [event.answer])
+            if event.answer.model:
+                self._note_loading(event.answer.id, self._hearth.pool.status(event.answer.model))
+            self._view.scroll_to_end()
+            self._tell()
+
+    def _place(self, new: list[Message]) -> None:
+        """Put question and answer under the message that they follow."""
+        parent = new[0].parent_id
+        places = [at for at, message in enumerate(self.messages) if message.id == parent]
+        if parent is not None and not places:
+            self.open(new[0].conversation_id)
+            return
+        kept = self.messages[: places[0] + 1] if places else []
+        if len(kept) == len(self.messages):
+            self.messages = kept + new
+            for message in new:
+                self._view.append_message(message)
+        else:
+            self.messages = kept + new
+            self._view.set_messages(self.messages)
+
+    @Slot(object)
+    def _on_turns_dropped(self, event: TurnsDropped) -> None:
+        if self._is_on_view(event.conversation_id):
+            self._note_dropped(event.message_id, event.turns)
+
+    @Slot(object)
+    def _on_progress(self, event: PromptProgress) -> None:
+        if self._is_on_view(event.conversation_id):
+            self._view.set_prompt_progress(event.message_id, event.done, event.total)
+
+    @Slot(object)
+    def _on_grew(self, event: AnswerGrew) -> None:
+        live = self._live.get(event.message_id)
+        if live:
+            live.fragments.append(event.text)
+        if self._is_on_view(event.conversation_id):
+            self._view.append_text(event.message_id, event.text)
+
+    @Slot(object)
+    def _on_ended(self, event: AnswerEnded) -> None:
+        message = event.message
+        self._live.pop(message.id, None)
+        if message.conversation_id == self._loading:
+            self.open(message.conversation_id)
+        elif self._is_on_view(message.conversation_id):
+            self.messages = [message if old.id == message.id else old for old in self.messages]
+            self._view.replace_message(message)
+            if message.usage and message.usage.dropped_turns:
+                self._note_dropped(message.id, message.usage.dropped_turns)
+            self._tell()
+
+    def _note_dropped(self, message_id: str, turns: int) -> None:
+        text = ntr(
+            "The {n} oldest turn did not fit into the model's context and was left out.",
+            "The {n} oldest turns did not fit into the model's context and were left out.",
+            turns,
+        )
+        self._view.set_notice(message_id, text)
+
+    def _note_loading(self, message_id: str, status: ModelStatus) -> None:
+        if status.state is ModelState.LOADING:
+            percent = round(status.progress * 100)
+            text = tr("Loading {name}… {percent} %", name=status.name, percent=percent)
+            self._view.set_notice(message_id, text)
+        elif status.state is ModelState.READY:
+            self._view.set_notice(message_id, "")
+
+    @Slot(str)
+    def _on_conversation_changed(self, conversation_id: str) -> None:
+        if self._is_on_view(conversation_id):
+            store = self._hearth.conversations
+            task = self._tasks.run(lambda: store.get(conversation_id), owner=self, view="conversation facts")
+            # One that is gone by now is reported by whoever deleted it.
+            task.success(self._on_facts).failure(lambda _: None)
+
+    def _on_facts(self, conversation: Conversation) -> None:
+        if self._is_on_view(conversation.id):
+            self.conversation = conversation
+
+    @Slot(object)
+    def _on_model_changed(self, status: ModelStatus) -> None:
+        for message_id, live in self._live.items():
+            waits = live.message.model == status.name and not live.fragments
+            if waits and self._is_on_view(live.message.conversation_id):
+                self._note_loading(message_id, status)
+
+    @Slot(str, str, object)
+    def _on_refused(self, conversation_id: str, text: str, error: Exception) -> None:
+        self._asked.discard(conversation_id)
+        if text and self._is_on_view(conversation_id):
+            self.text_returned.emit(text)
+        self._tasks.failed.emit(error)
+        self._tell()

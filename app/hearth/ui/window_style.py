@@ -1,0 +1,60 @@
+"""The style sheet of the window's own parts; the theme's style sheet has what every widget shares."""
+
+from __future__ import annotations
+
+from string import Template
+from typing import Final
+
+from hearth.ui.theme import Colours
+
+
+def window_style(colours: Colours) -> str:
+    """The style sheet in these colours."""
+    return _STYLE.substitute({name: getattr(colours, name) for name in Colours.__slots__})
+
+
+_STYLE: Final = Template("""
+QMainWindow, #centre { background: $window; }
+QMenuBar { background: $sidebar; color: $text; border: none; padding: 2px 6px; }
+QMenuBar::item { padding: 4px 9px; border-radius: 5px; background: transparent; }
+QMenuBar::item:selected { background: $hover; }
+
+#sidebar { background: $sidebar; border: none; }
+#sidebarHeader { background: transparent; }
+#topBar { background: $window; border-bottom: 1px solid $separator; }
+#parametersPanel, #parametersContent { background: $sidebar; }
+#parametersPanel QScrollArea { background: $sidebar; border: none; }
+#sectionHeading { font-weight: 600; }
+#resetParameter { padding: 0 4px; }
+QDoubleSpinBox, QLineEdit#seed { padding: 3px 7px; }
+
+#modelPicker { font-weight: 600; color: $text; padding: 5px 10px; border-radius: 8px; }
+#modelPopup { background: $surface; border: 1px solid $field_border; border-radius: 10px; }
+#modelArea, #modelList { background: transparent; border: none; }
+#modelRow { background: transparent; border-radius: 8px; }
+#modelRow:hover { background: $hover; }
+#modelName { background: transparent; border: 1px solid transparent; text-align: left; padding: 3px 4px;
+    font-weight: 600; }
+#modelName:focus { border-color: $accent; }
+#modelName:hover { background: transparent; }
+#modelAction { padding: 2px 10px; }
+#popupFooter { background: transparent; border: 1px solid transparent; text-align: left; margin: 0 6px;
+    padding: 7px 10px; color: $link; }
+#popupFooter:hover { background: $hover; }
+#popupFooter:focus { border-color: $accent; }
+
+#banner { border: none; border-bottom: 1px solid $separator; background: $danger_surface; }
+#banner[tone="notice"] { background: $sidebar; }
+#toast { background: $text; border: none; border-radius: 10px; }
+#toast QLabel { color: $window; }
+#toast QPushButton { background: transparent; color: $window; border: 1px solid transparent; font-weight: 600;
+    text-decoration: underline; padding: 4px 10px; }
+#toast QPushButton:focus { border-color: $window; }
+
+QDialog { background: $window; }
+QRadioButton { color: $text; spacing: 8px; }
+QRadioButton::indicator { width: 14px; height: 14px; border-radius: 8px; border: 1px solid $text_faint;
+    background: $field; }
+QRadioButton::indicator:checked { border: 5px solid $accent; width: 6px; height: 6px; background: $accent_text; }
+QRadioButton:focus { color: $link; }
+""")

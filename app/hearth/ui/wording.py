@@ -1,0 +1,29 @@
+"""Sizes, durations and errors in the words of a person."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QLocale
+
+from hearth import paths
+from hearth.errors import HearthError
+from hearth.i18n import ntr, tr
+
+
+def size_text(size: int) -> str:
+    """`size` bytes, such as “1.2 MB”."""
+    return QLocale().formattedDataSize(size, 1, QLocale.DataSizeFormat.DataSizeSIFormat)
+
+
+def time_left_text(seconds: float) -> str:
+    """How long something will still take."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return ntr("{n} second left", "{n} seconds left", whole)
+    return ntr("{n} minute left", "{n} minutes left", round(whole / 60))
+
+
+def error_text(error: Exception) -> str:
+    """What happened and what to do; for what Hearth does not know, where the log is."""
+    if isinstance(error, HearthError):
+        return str(error)
+    return tr("Something went wrong. The details are in {path}.", path=str(paths.log_file()))
