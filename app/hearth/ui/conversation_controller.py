@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from hearth.conversations.message import Conversation
 from hearth.i18n import tr
 from hearth.ui.conversation_list import ConversationList, title_of
+from hearth.ui.outside_changes import OutsideChanges
 
 if TYPE_CHECKING:
     from hearth.services.hearth import Hearth
@@ -54,6 +55,9 @@ class ConversationController(QObject):
         self._soon.setInterval(50)
         self._soon.timeout.connect(self.refresh)
         bridge.conversation_changed.connect(self._soon.start)
+        self._outside = OutsideChanges(hearth.database, tasks, self)
+        self._outside.happened.connect(self.refresh)
+        self._outside.happened.connect(session.refresh)
         session.opened.connect(self._on_opened)
         sidebar.chosen.connect(self._on_chosen)
         sidebar.rename_requested.connect(self.rename)
@@ -100,6 +104,10 @@ class ConversationController(QObject):
             self.refresh()
 
         self._tasks.run(lambda: store.delete(conversation_id), owner=self).success(deleted)
+
+    def close(self) -> None:
+        """Stop watching for changes of others."""
+        self._outside.close()
 
     def can_undo(self) -> bool:
         return bool(self._deleted)

@@ -250,6 +250,8 @@ class ConversationList(QWidget):
 
     def show_conversations(self, rows: list[Conversation], total: int) -> None:
         """Show these, the newest of `total`."""
+        if rows == self.model.conversations() and rows:
+            return
         self._quiet = True
         self.model.replace(rows, total)
         self._quiet = False

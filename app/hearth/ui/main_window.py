@@ -76,6 +76,7 @@ class MainWindow(QMainWindow):
         self._open_hearth = open_hearth
         self._closing = False
         self._opening = False
+        self._finished = False
         self.hearth: Hearth | None = None
         self.tasks = Tasks(self)
         self.tasks.failed.connect(self.show_error)
@@ -203,6 +204,9 @@ class MainWindow(QMainWindow):
 
     def _on_open_failed(self, error: Exception) -> None:
         self._opening = False
+        if self._closing:
+            self._finish()
+            return
         if not isinstance(error, HearthError):
             _log.error("Hearth could not be opened", exc_info=error)
             error = HearthError(detail=str(error) or type(error).__name__)
@@ -215,6 +219,9 @@ class MainWindow(QMainWindow):
     def _on_open(self, hearth: Hearth, last_conversation: str | None, last_model: str | None) -> None:
         self._opening = False
         self.hearth = hearth
+        if self._closing:
+            self._close_hearth(hearth)
+            return
         self.bridge = UiBridge(hearth, self)
         self.session = ChatSession(hearth, self.bridge, self.tasks, self.view, self.composer, self)
         self.models = ModelController(hearth, self.bridge, self.tasks, self.picker, self)
@@ -441,6 +448,7 @@ class MainWindow(QMainWindow):
         self.sidebar.setVisible(self.state.sidebar)
         self.panel.setVisible(self.state.panel)
         self.view.set_font_scale(self.state.font_scale)
+        self.composer.set_font_scale(self.state.font_scale)
 
     @Slot(bool)
     def _on_sidebar(self, shown: bool) -> None:
@@ -456,6 +464,7 @@ class MainWindow(QMainWindow):
         place = FONT_SCALES.index(self.state.font_scale) + step if step else FONT_SCALES.index(1.0)
         self.state.font_scale = FONT_SCALES[max(0, min(len(FONT_SCALES) - 1, place))]
         self.view.set_font_scale(self.state.font_scale)
+        self.composer.set_font_scale(self.state.font_scale)
 
     @Slot()
     def _restyle(self) -> None:
@@ -479,11 +488,13 @@ class MainWindow(QMainWindow):
         self.hide()
         hearth = self.hearth
         if hearth is None:
-            self._finish()
+            if not self._opening:
+                self._finish()
             return
         self.panel.flush()
         self.session.stop_all()
         self.bridge.close()
+        self.conversations.close()
         self.tasks.run(lambda: None, owner=self).success(lambda _: self._close_hearth(hearth))
 
     def _close_hearth(self, hearth: Hearth) -> None:
@@ -494,8 +505,13 @@ class MainWindow(QMainWindow):
         _log.error("closing failed", exc_info=error)
         self._finish()
 
+    def is_closed(self) -> bool:
+        """Whether `closed` has been emitted."""
+        return self._finished
+
     def _finish(self) -> None:
         self.tasks.close()
+        self._finished = True
         self.closed.emit()
 
 

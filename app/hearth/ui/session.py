@@ -153,6 +153,14 @@ class ChatSession(QObject):
         """Whether an answer, in any conversation, waits for that model or is written by it."""
         return any(live.message.model == model for live in self._live.values())
 
+    def live_text(self) -> str:
+        """What has come so far of the answer that streams on view."""
+        here = self.conversation.id if self.conversation else ""
+        for live in self._live.values():
+            if live.message.conversation_id == here:
+                return "".join(live.fragments)
+        return ""
+
     def last(self, role: Role) -> Message | None:
         """The last message of that role on view."""
         return next((message for message in reversed(self.messages) if message.role is role), None)
@@ -375,14 +383,24 @@ class ChatSession(QObject):
     @Slot(str)
     def _on_conversation_changed(self, conversation_id: str) -> None:
         if self._is_on_view(conversation_id):
-            store = self._hearth.conversations
+            self.refresh()
+
+    @Slot()
+    def refresh(self) -> None:
+        """Read the conversation on view again where another process has changed it."""
+        if self.conversation and self._loading is None:
+            store, conversation_id = self._hearth.conversations, self.conversation.id
             task = self._tasks.run(lambda: store.get(conversation_id), owner=self, view="conversation facts")
             # One that is gone by now is reported by whoever deleted it.
             task.success(self._on_facts).failure(lambda _: None)
 
     def _on_facts(self, conversation: Conversation) -> None:
-        if self._is_on_view(conversation.id):
-            self.conversation = conversation
+        if not self._is_on_view(conversation.id):
+            return
+        self.conversation = conversation
+        leaf = self.messages[-1].id if self.messages else None
+        if leaf != conversation.leaf_id and not self.is_busy():
+            self.open(conversation.id)
 
     @Slot(object)
     def _on_model_changed(self, status: ModelStatus) -> None:

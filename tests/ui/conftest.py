@@ -1,0 +1,202 @@
+"""A window on real services, driven by clicks and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from hearth.conversations.message import Message, MessageStatus, Role
+from hearth.services.events import ModelState
+from hearth.services.hearth import Hearth
+from hearth.ui import theme
+from hearth.ui.import_dialog import ImportDialog
+from hearth.ui.main_window import MainWindow
+from hearth.ui.worker_thread import qt_thread
+
+PATIENCE = 30_000  # milliseconds; only a hang lasts that long
+
+
+class Hand:
+    """What a person does with the window, and what they see."""
+
+    def __init__(self, window: MainWindow, qtbot: QtBot) -> None:
+        self.window = window
+        self.qtbot = qtbot
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        self.qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
+
+    def click(self, button: QWidget) -> None:
+        assert button.isVisible(), f"{button.objectName() or button} cannot be seen"
+        assert button.isEnabled(), f"{button.objectName() or button} cannot be pressed"
+        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def key(
+        self,
+        key: Qt.Key,
+        modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+        widget: QWidget | None = None,
+    ) -> None:
+        self.qtbot.keyClick(widget or QApplication.focusWidget() or self.window, key, modifier)
+
+    def type(self, text: str) -> None:
+        """Type into whatever has the focus."""
+        widget = QApplication.focusWidget()
+        assert widget is not None, "nothing has the focus"
+        self.qtbot.keyClicks(widget, text)
+
+    def activate(self) -> None:
+        """Bring the window to the front; the offscreen platform does not do it when a dialog closes."""
+        self.window.activateWindow()
+        self.wait(self.window.isActiveWindow)
+
+    def choose_folder(self, folder: Path) -> None:
+        """Answer the folder chooser that is open."""
+        self.wait(lambda: self.window.findChild(QFileDialog))
+        chooser = self.window.findChild(QFileDialog)
+        line = chooser.findChild(QLineEdit)
+        line.setText(str(folder))
+        accept = next(button for button in chooser.findChildren(QPushButton) if "Choose" in button.text())
+        self.click(accept)
+        self.wait(lambda: self.window.models.dialog is not None)
+
+    def dialog(self) -> ImportDialog:
+        self.wait(lambda: self.window.models.dialog is not None)
+        dialog = self.window.models.dialog
+        assert dialog is not None
+        return dialog
+
+    def import_model(self, folder: Path, name: str = "stories") -> None:
+        """Import a model by clicks and wait until it is loaded."""
+        self.window.actions_.import_model.trigger()
+        self.choose_folder(folder)
+        dialog = self.dialog()
+        self.wait(dialog.import_button.isEnabled)
+        dialog.name_field.selectAll()
+        self.qtbot.keyClicks(dialog.name_field, name)
+        self.click(dialog.import_button)
+        self.wait_loaded(name)
+
+    def wait_loaded(self, name: str) -> None:
+        hearth = self.window.hearth
+        assert hearth is not None
+        self.wait(lambda: self.window.models.current == name)
+        self.wait(lambda: hearth.pool.status(name).state is ModelState.READY)
+        self.wait(lambda: self.window.picker.status(name).state is ModelState.READY)
+
+    def ask(self, text: str) -> None:
+        """Type a question and press Enter."""
+        self.activate()
+        self.window.composer.focus()
+        self.type(text)
+        self.key(Qt.Key.Key_Return)
+
+    def answer(self) -> Message | None:
+        """The last answer on view."""
+        return self.window.session.last(Role.ASSISTANT)
+
+    def wait_answer(self, *, after: str | None = None) -> Message:
+        """Wait until the last answer has ended; `after` is the id of an older one that does not count."""
+
+        def ended() -> bool:
+            answer = self.answer()
+            return bool(
+                answer
+                and answer.id != after
+                and answer.status is not MessageStatus.STREAMING
+                and not self.window.session.is_busy()
+            )
+
+        self.wait(ended)
+        answer = self.answer()
+        assert answer is not None
+        return answer
+
+    def wait_text(self, characters: int = 1) -> Message:
+        """Wait until the answer on view streams and has that much text."""
+        live = self.window.session.live_text
+        self.wait(lambda: len(live()) >= characters)
+        answer = self.answer()
+        assert answer is not None
+        return answer
+
+    def set_parameter(self, name: str, value: str) -> None:
+        """Type a value into the parameters panel."""
+        if not self.window.panel.isVisible():
+            self.click(self.window.panel_button)
+        field = self.window.panel.rows[name].field
+        field.setFocus()
+        field.selectAll()
+        self.qtbot.keyClicks(field, value)
+        self.key(Qt.Key.Key_Tab, widget=field)
+
+    def conversations(self) -> list[str]:
+        """The titles in the list, from the top."""
+        model = self.window.list.model
+        return [str(model.index(row).data()) for row in range(model.rowCount())]
+
+
+@pytest.fixture(autouse=True)
+def _no_leaked_widgets(qapp: QApplication) -> Iterator[None]:
+    """A test that leaves a window, a dialog or a menu behind fails."""
+    before = set(qapp.topLevelWidgets())
+    yield
+    for _ in range(3):
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        qapp.processEvents()
+    left = [widget for widget in qapp.topLevelWidgets() if widget not in before]
+    assert not left, f"left behind: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _hearth_looks(qapp: QApplication) -> None:
+    QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
+    theme.theme().apply("light")
+
+
+def close_window(window: MainWindow, qtbot: QtBot) -> None:
+    """Close as the user does, and wait until everything has ended."""
+    with qtbot.waitSignal(window.closed, timeout=PATIENCE):
+        window.close()
+    window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot) -> Iterator[Callable[[], Hand]]:
+    """Opens windows on this test's home; those that are still open at its end are closed."""
+    opened: list[MainWindow] = []
+
+    def open_() -> Hand:
+        window = MainWindow(lambda: Hearth.open(thread_factory=qt_thread))
+        opened.append(window)
+        with qtbot.waitSignal(window.ready, timeout=PATIENCE):
+            window.show()
+            window.start()
+        hand = Hand(window, qtbot)
+        hand.wait(lambda: window.models.entries is not None)
+        hand.activate()
+        return hand
+
+    yield open_
+    for window in opened:
+        if not window.is_closed():
+            close_window(window, qtbot)
+
+
+@pytest.fixture
+def hand(open_window: Callable[[], Hand]) -> Hand:
+    """A window on an empty home."""
+    return open_window()
+
+
+@pytest.fixture
+def hand_with_model(hand: Hand, stories_float32: Path) -> Hand:
+    """A window whose model is loaded."""
+    hand.import_model(stories_float32)
+    return hand
