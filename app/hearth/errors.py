@@ -233,7 +233,9 @@ class RequestInvalid(HearthError):
 class ModelRunFailed(HearthError):
     code = "model_run_failed"
     what = mark("{name} failed while computing: {reason}.")
-    remedy = mark("Retry; if it happens again, the model may be damaged or too large for this machine's memory.")
+    remedy = mark(
+        "Retry; if it happens again, the model may be damaged or too large for this machine's memory."
+    )
 
 
 class HostCrashed(HearthError):
@@ -271,3 +273,21 @@ class QtMissing(HearthError):
     remedy = mark(
         "Install it with: pip install 'hearth[desktop]'. Everything else works without it: hearth --help."
     )
+
+
+class NoModels(HearthError):
+    code = "no_models"
+    what = mark("There is no model here yet.")
+    remedy = mark("Import a model folder with: hearth models import FOLDER")
+
+
+class ModelNotChosen(HearthError):
+    code = "model_not_chosen"
+    what = mark("There are several models here: {names}.")
+    remedy = mark("Name one of them: hearth chat MODEL")
+
+
+class InputInvalid(HearthError):
+    code = "input_invalid"
+    what = mark("The input cannot be used: {reason}.")
+    remedy = mark("Pass it as UTF-8 text.")

@@ -1,0 +1,46 @@
+"""The command line put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hearth import __version__
+from hearth.cli import bench, chat, doctor, models, run
+from hearth.i18n import tr
+
+app = typer.Typer(
+    name="hearth",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hearth {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    help=tr("A private AI assistant for the machine you already own. Without a command: the window.")
+)
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help=tr("Show the version."))
+    ] = False,
+) -> None:
+    """What stands before every command."""
+
+
+app.command("chat", help=tr("Chat in the terminal; the conversation is kept like the window's."))(chat.chat)
+app.command("run", help=tr("Answer one prompt on standard output."))(run.run)
+app.add_typer(models.app, name="models", help=tr("The models on this machine."))
+app.command("bench", help=tr("Measure a model on this machine: loading, reading, writing, memory."))(
+    bench.bench
+)
+app.command("doctor", help=tr("What this machine has, what Hearth will use, and why."))(doctor.doctor)

@@ -1,0 +1,86 @@
+"""How commands write: results to stdout, all else to stderr, and nothing that moves where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+
+def write(text: str, *, end: str = "\n") -> None:
+    """Text to stdout, at once."""
+    sys.stdout.write(text + end)
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """A line to stderr, for people."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def write_json(value: Any) -> None:
+    """A value to stdout as JSON, for programs; in lines, so that people may read it too."""
+    write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns without lines, so that other tools can cut them."""
+    table = [headers, *rows]
+    widths = [max(_width(row[column]) for row in table) for column in range(len(headers))]
+    for row in table:
+        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+        write("  ".join(cells).rstrip())
+
+
+def write_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Names and values, a line each."""
+    width = max(_width(name) for name, _ in pairs)
+    for name, value in pairs:
+        write(f"{name}{' ' * (width - _width(name))}  {value}".rstrip())
+
+
+def size_text(count: int) -> str:
+    """A number of bytes for people, in powers of 1000 as disks are sold."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """Show that something takes a while, where somebody watches."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for bytes, where somebody watches; gives a callback for done and total."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal gives to `text`."""
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

@@ -1,0 +1,128 @@
+"""`hearth run`: one prompt, one answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+
+from hearth.cli.opening import load_model, open_hearth
+from hearth.cli.output import write, write_json
+from hearth.config import DefaultsSection
+from hearth.engine.host.protocol import ChatMessage
+from hearth.engine.outputs import FinishReason, Usage
+from hearth.engine.sampling_params import SamplingParams
+from hearth.errors import ChatTemplateMissing, InputInvalid
+from hearth.i18n import tr
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` gives."""
+
+    text: str
+    token_ids: list[int]
+    finish_reason: FinishReason | None
+    usage: Usage | None
+
+
+def run(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=tr("Name or alias of a model."))],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help=tr("The prompt; - reads standard input."))],
+    raw: Annotated[
+        bool, typer.Option("--raw", help=tr("Continue the prompt as it stands, without a chat template."))
+    ] = False,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help=tr("System prompt."))] = None,
+    temperature: Annotated[float | None, typer.Option(help=tr("0 always takes the likeliest token."))] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help=tr("Choose among tokens with this much probability."))
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help=tr("Choose among this many tokens; 0 is all."))] = None,
+    max_tokens: Annotated[int | None, typer.Option(help=tr("Longest answer, in tokens."))] = None,
+    seed: Annotated[int | None, typer.Option(help=tr("The same seed gives the same answer."))] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help=tr("End before this text; may be given more than once.")),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help=tr("Processor threads; 0 lets Hearth choose."))] = 0,
+    json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
+) -> None:
+    """Write one answer to stdout as it grows, or as JSON at the end."""
+    text = _read_stdin() if prompt == "-" else prompt
+    with open_hearth() as hearth:
+        params = sampling_params(
+            hearth.config.defaults,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            max_tokens=max_tokens,
+            seed=seed,
+            stop=tuple(stop or ()),
+        )
+        worker = load_model(hearth, model, threads=threads)
+        if raw:
+            outputs = worker.generate(params, text=text)
+        elif not worker.info().has_chat_template:
+            raise ChatTemplateMissing(name=worker.name)
+        else:
+            system = hearth.config.defaults.system_prompt if system is None else system
+            outputs = worker.generate(params, messages=_messages(system, text))
+        texts: list[str] = []
+        token_ids: list[int] = []
+        finish_reason, usage = None, None
+        for output in outputs:
+            token_ids += output.token_ids
+            texts.append(output.text)
+            finish_reason, usage = output.finish_reason, output.usage
+            if output.text and not json:
+                write(output.text, end="")
+    if json:
+        write_json(
+            RunResult(text="".join(texts), token_ids=token_ids, finish_reason=finish_reason, usage=usage)
+        )
+    else:
+        write("")
+
+
+def sampling_params(
+    defaults: DefaultsSection,
+    *,
+    temperature: float | None,
+    top_p: float | None,
+    top_k: int | None,
+    max_tokens: int | None,
+    seed: int | None,
+    stop: tuple[str, ...],
+) -> SamplingParams:
+    """What was asked for, and the settings file for the rest.
+
+    Raises:
+        RequestInvalid: a value has no meaning.
+    """
+    params = SamplingParams(
+        temperature=defaults.temperature if temperature is None else temperature,
+        top_p=defaults.top_p if top_p is None else top_p,
+        top_k=defaults.top_k if top_k is None else top_k,
+        min_p=defaults.min_p,
+        repetition_penalty=defaults.repetition_penalty,
+        presence_penalty=defaults.presence_penalty,
+        frequency_penalty=defaults.frequency_penalty,
+        max_tokens=(defaults.max_tokens or None) if max_tokens is None else max_tokens,
+        seed=seed,
+        stop=stop,
+    )
+    params.check()
+    return params
+
+
+def _messages(system: str, text: str) -> list[ChatMessage]:
+    question = ChatMessage("user", text)
+    return [ChatMessage("system", system), question] if system else [question]
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise InputInvalid(reason=tr("standard input is not text in UTF-8")) from error
