@@ -1,0 +1,104 @@
+"""A plain text field that grows with its text; Enter sends it."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from PySide6.QtCore import QMimeData, QSize, Qt, Signal
+from PySide6.QtGui import QFont, QFontMetricsF, QInputMethodEvent, QKeyEvent
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSizePolicy, QWidget
+
+from hearth.ui.chat.text_block import text_menu
+
+
+class GrowingEdit(QPlainTextEdit):
+    """A text field of one line that grows to at most `max_lines`, then scrolls.
+
+    Enter and Ctrl+Enter send, Shift+Enter breaks the line; while an input method is composing, Enter belongs to it.
+
+    Signals:
+        send: Enter was pressed.
+        cancelled: Escape was pressed.
+        up_when_empty: the up arrow was pressed while there is no text.
+    """
+
+    send = Signal()
+    cancelled = Signal()
+    up_when_empty = Signal()
+
+    def __init__(self, font: QFont, max_lines: int = 10, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._max_lines = max_lines
+        self._composing = False
+        self.setFont(font)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setTabChangesFocus(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.viewport().setAutoFillBackground(False)
+        self.document().setDocumentMargin(2)
+        self.textChanged.connect(self._grow)
+        self.document().documentLayout().documentSizeChanged.connect(self._grow)
+        self._grow()
+
+    def set_font(self, font: QFont) -> None:
+        self.setFont(font)
+        self._grow()
+
+    def sizeHint(self) -> QSize:
+        return QSize(240, self.wanted_height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, self.wanted_height())
+
+    def wanted_height(self) -> int:
+        """The height that shows all lines, or as many as are allowed."""
+        line = QFontMetricsF(self.font()).lineSpacing()
+        # The document's size of a plain text field is counted in lines.
+        lines = max(1.0, min(self._max_lines, self.document().size().height()))
+        return ceil(line * lines + 2 * self.document().documentMargin())
+
+    def _grow(self) -> None:
+        height = self.wanted_height()
+        fits = self.document().size().height() <= self._max_lines
+        self.setVerticalScrollBarPolicy(
+            Qt.ScrollBarPolicy.ScrollBarAlwaysOff if fits else Qt.ScrollBarPolicy.ScrollBarAsNeeded
+        )
+        if height != self.height() or self.minimumHeight() != height:
+            self.setFixedHeight(height)
+            self.updateGeometry()
+
+    def inputMethodEvent(self, event: QInputMethodEvent) -> None:
+        self._composing = bool(event.preeditString())
+        super().inputMethodEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not self._composing:
+            if modifiers in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier):
+                self.send.emit()
+                return
+            if modifiers == Qt.KeyboardModifier.ShiftModifier:
+                self.insertPlainText("\n")
+                self.ensureCursorVisible()
+                return
+        elif event.key() == Qt.Key.Key_Escape and not self._composing:
+            self.cancelled.emit()
+            return
+        elif (
+            event.key() == Qt.Key.Key_Up and not self.document().characterCount() > 1 and not self._composing
+        ):
+            self.up_when_empty.emit()
+            return
+        super().keyPressEvent(event)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        if source.hasText():
+            self.insertPlainText(source.text())
+
+    def contextMenuEvent(self, event: object) -> None:
+        text_menu(self, editable=True).popup(self.cursor().pos())
+
+    @property
+    def text(self) -> str:
+        return self.toPlainText()

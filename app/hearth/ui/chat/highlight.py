@@ -1,0 +1,98 @@
+"""Colours for code, by page, so that code that grows is not read again from its start. No Qt in here."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name
+from pygments.token import (
+    Comment,
+    Generic,
+    Keyword,
+    Name,
+    Number,
+    Operator,
+    String,
+    Text,
+    Token,
+    Whitespace,
+    _TokenType,
+)
+from pygments.util import ClassNotFound
+
+PAGE_LINES: Final = 120
+MAX_PAGE: Final = 20_000  # characters; a page with longer lines stays plain
+
+_ROLES: Final[dict[_TokenType, str]] = {
+    Comment: "comment",
+    Comment.Preproc: "keyword",
+    Keyword: "keyword",
+    Keyword.Type: "type",
+    Keyword.Constant: "number",
+    Operator.Word: "keyword",
+    String: "string",
+    Number: "number",
+    Name.Function: "name",
+    Name.Class: "type",
+    Name.Builtin: "type",
+    Name.Builtin.Pseudo: "keyword",
+    Name.Decorator: "name",
+    Name.Exception: "type",
+    Name.Namespace: "name",
+    Name.Tag: "keyword",
+    Name.Attribute: "name",
+    Generic.Deleted: "keyword",
+    Generic.Inserted: "string",
+    Generic.Heading: "name",
+    Generic.Subheading: "name",
+}
+
+
+class Span(NamedTuple):
+    """A piece of a page in one colour; `role` names it: comment, keyword, string, number, name or type."""
+
+    start: int
+    length: int
+    role: str
+
+
+@lru_cache(maxsize=64)
+def lexer_for(language: str) -> Lexer | None:
+    """The lexer of a language named after a fence; None where it is not known."""
+    try:
+        return get_lexer_by_name(language.strip("{}. ").lower(), stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None
+
+
+@lru_cache(maxsize=512)
+def _role(kind: _TokenType) -> str:
+    current: _TokenType | None = kind
+    while current is not None and current is not Token:
+        if current in _ROLES:
+            return _ROLES[current]
+        current = current.parent
+    return ""
+
+
+def colour_page(lexer: Lexer, text: str) -> tuple[list[Span], int]:
+    """The spans of a page, and the last place in it where a new page may start.
+
+    A page may start at an unindented line that does not follow the inside of a string or a comment; 0 where there
+    is none.
+    """
+    if len(text) > MAX_PAGE:
+        return [], len(text)
+    spans: list[Span] = []
+    boundary = 0
+    for start, kind, value in lexer.get_tokens_unprocessed(text):
+        role = _role(kind)
+        if role:
+            spans.append(Span(start, len(value), role))
+        elif "\n" in value and (kind is Text or kind is Whitespace or kind.parent is Text):
+            after = start + value.rindex("\n") + 1
+            if after < len(text) and not text[after].isspace():
+                boundary = after
+    return spans, boundary

@@ -1,0 +1,169 @@
+"""Rich text that can be selected and never fetches anything."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from PySide6.QtCore import QPoint, Qt, QUrl, Signal
+from PySide6.QtGui import (
+    QAction,
+    QContextMenuEvent,
+    QEnterEvent,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPalette,
+    QTextCursor,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QFrame, QMenu, QPlainTextEdit, QTextBrowser, QTextEdit, QWidget
+
+from hearth.i18n import tr
+from hearth.ui.chat.chat_style import ChatStyle
+from hearth.ui.chat.markdown_html import may_follow
+from hearth.ui.theme import colour
+
+
+class TextBlock(QTextBrowser):
+    """One block of rich text in the chat view.
+
+    Signals:
+        entered: the mouse came in.
+        link_clicked: a web or mail link was clicked.
+        pressed: the left mouse button went down.
+        dragged: the mouse moved with that button down; its place on the screen.
+    """
+
+    entered = Signal()
+    link_clicked = Signal(str)
+    pressed = Signal()
+    dragged = Signal(QPoint)
+
+    def __init__(self, style: ChatStyle, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._style = style
+        self._html: str | None = None
+        self.has_links = False
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setOpenLinks(False)
+        self.setOpenExternalLinks(False)
+        self.setUndoRedoEnabled(False)
+        self.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+            | Qt.TextInteractionFlag.TextSelectableByKeyboard
+            | Qt.TextInteractionFlag.LinksAccessibleByMouse
+            | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+        )
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.viewport().setAutoFillBackground(False)
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.Base, Qt.GlobalColor.transparent)
+        palette.setColor(QPalette.ColorRole.Text, colour("text"))
+        self.setPalette(palette)
+        document = self.document()
+        document.setDocumentMargin(0)
+        document.setIndentWidth(24)
+        document.setDefaultFont(style.body)
+        document.setDefaultStyleSheet(style.css)
+        self.anchorClicked.connect(self._clicked)
+        self.highlighted.connect(self._hovered)
+
+    def show_html(self, html: str) -> None:
+        """Show HTML made by `markdown_html`."""
+        if html == self._html:
+            return
+        self._html = html
+        self.setHtml(html)
+        self.has_links = "<a " in html
+
+    def show_plain(self, text: str) -> None:
+        """Show text as it is."""
+        self._html = None
+        self.has_links = False
+        self.setPlainText(text)
+
+    def height_for(self, width: int) -> int:
+        document = self.document()
+        document.setTextWidth(width)
+        return ceil(document.size().height())
+
+    def position_at(self, point: QPoint) -> int:
+        """The text position at `point`, in this widget's coordinates."""
+        return self.cursorForPosition(point).position()
+
+    def loadResource(self, _kind: int, _name: QUrl | str) -> object:
+        """Nothing is ever loaded for a text that a model wrote."""
+        return None
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        self.entered.emit()
+        super().enterEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            super().keyPressEvent(event)
+        else:
+            event.ignore()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        super().mousePressEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.pressed.emit()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self.dragged.emit(event.globalPosition().toPoint())
+
+    def focus_link(self, forward: bool) -> None:
+        """Take the keyboard, at the first or last link."""
+        self.setFocus(Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason)
+        self.moveCursor(QTextCursor.MoveOperation.Start if forward else QTextCursor.MoveOperation.End)
+        super().focusNextPrevChild(forward)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        event.ignore()
+
+    def scrollContentsBy(self, _dx: int, _dy: int) -> None:
+        """The whole block is always in view."""
+
+    def _clicked(self, url: QUrl) -> None:
+        if may_follow(url.toString()):
+            self.link_clicked.emit(url.toString())
+
+    def _hovered(self, url: QUrl) -> None:
+        self.setToolTip(url.toDisplayString() if not url.isEmpty() else "")
+
+
+def text_menu(field: QPlainTextEdit | QTextEdit, *, editable: bool) -> QMenu:
+    """The context menu of a text field; it deletes itself when it closes."""
+    menu = QMenu(field)
+    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    selected = field.textCursor().hasSelection()
+
+    def add(text: str, key: QKeySequence.StandardKey, enabled: bool) -> QAction:
+        action = menu.addAction(text)
+        action.setShortcut(QKeySequence(key))
+        action.setEnabled(enabled)
+        return action
+
+    if editable:
+        add(tr("Undo"), QKeySequence.StandardKey.Undo, field.document().isUndoAvailable()).triggered.connect(
+            field.undo
+        )
+        add(tr("Redo"), QKeySequence.StandardKey.Redo, field.document().isRedoAvailable()).triggered.connect(
+            field.redo
+        )
+        menu.addSeparator()
+        add(tr("Cut"), QKeySequence.StandardKey.Cut, selected).triggered.connect(field.cut)
+    add(tr("Copy"), QKeySequence.StandardKey.Copy, selected).triggered.connect(field.copy)
+    if editable:
+        add(tr("Paste"), QKeySequence.StandardKey.Paste, field.canPaste()).triggered.connect(field.paste)
+    menu.addSeparator()
+    add(tr("Select all"), QKeySequence.StandardKey.SelectAll, True).triggered.connect(field.selectAll)
+    return menu
