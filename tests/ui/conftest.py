@@ -21,12 +21,22 @@ from hearth.ui.worker_thread import qt_thread
 PATIENCE = 30_000  # milliseconds; only a hang lasts that long
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The offscreen platform complains of every pop-up that it cannot raise or grab the keyboard."""
+    item.add_marker(pytest.mark.qt_log_ignore("This plugin does not support", extend=True))
+
+
 class Hand:
     """What a person does with the window, and what they see."""
 
     def __init__(self, window: MainWindow, qtbot: QtBot) -> None:
         self.window = window
         self.qtbot = qtbot
+
+    def close(self) -> None:
+        """Close as the user does, and wait until everything has ended."""
+        self.window.close()
+        self.wait(self.window.is_closed)
 
     def wait(self, condition: Callable[[], object]) -> None:
         self.qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
@@ -159,14 +169,6 @@ def _hearth_looks(qapp: QApplication) -> None:
     theme.theme().apply("light")
 
 
-def close_window(window: MainWindow, qtbot: QtBot) -> None:
-    """Close as the user does, and wait until everything has ended."""
-    with qtbot.waitSignal(window.closed, timeout=PATIENCE):
-        window.close()
-    window.deleteLater()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-
-
 @pytest.fixture
 def open_window(qtbot: QtBot) -> Iterator[Callable[[], Hand]]:
     """Opens windows on this test's home; those that are still open at its end are closed."""
@@ -185,8 +187,9 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[], Hand]]:
 
     yield open_
     for window in opened:
-        if not window.is_closed():
-            close_window(window, qtbot)
+        Hand(window, qtbot).close()
+        window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 @pytest.fixture

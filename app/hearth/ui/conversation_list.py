@@ -246,7 +246,6 @@ class ConversationList(QWidget):
         minute.setInterval(60_000)
         minute.timeout.connect(self.view.viewport().update)
         minute.start()
-        self.setFocusProxy(self.view)
 
     def show_conversations(self, rows: list[Conversation], total: int) -> None:
         """Show these, the newest of `total`."""

@@ -259,6 +259,8 @@ class ModelPicker(QToolButton):
 
     def set_entries(self, entries: list[ModelEntry]) -> None:
         """The models on this machine."""
+        if entries == self._entries:
+            return
         self._entries = entries
         if self.popup.isVisible():
             self.popup.show_models(entries, self._statuses, self._current)

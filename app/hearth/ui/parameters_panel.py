@@ -136,8 +136,8 @@ class ParameterRow(QWidget):
         label, tip = tr(parameter.label), tr(parameter.tip)
         self.setToolTip(tip)
         self._label = QLabel(label, self)
-        self._reset = _reset_button(label, self)
-        self._reset.clicked.connect(self._on_reset)
+        self.reset_button = _reset_button(label, self)
+        self.reset_button.clicked.connect(self._on_reset)
         self.field = _SpinBox(self)
         self.field.setAccessibleName(label)
         self.field.setAccessibleDescription(tip)
@@ -157,18 +157,18 @@ class ParameterRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setVerticalSpacing(2)
         layout.addWidget(self._label, 0, 0)
-        layout.addWidget(self._reset, 0, 1)
+        layout.addWidget(self.reset_button, 0, 1)
         layout.addWidget(self.field, 0, 2)
         layout.setColumnStretch(0, 1)
-        self._slider: _Slider | None = None
+        self.slider: _Slider | None = None
         if parameter.slide:
-            self._slider = _Slider(Qt.Orientation.Horizontal, self)
-            self._slider.setAccessibleName(label)
+            self.slider = _Slider(Qt.Orientation.Horizontal, self)
+            self.slider.setAccessibleName(label)
             low = max(parameter.low, -parameter.slide) if parameter.low < 0 else parameter.low
-            self._slider.setRange(round(low / parameter.step), round(parameter.slide / parameter.step))
-            self._slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the field beside it takes the same keys
-            self._slider.valueChanged.connect(lambda at: self.field.setValue(at * parameter.step))
-            layout.addWidget(self._slider, 1, 0, 1, 3)
+            self.slider.setRange(round(low / parameter.step), round(parameter.slide / parameter.step))
+            self.slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the field beside it takes the same keys
+            self.slider.valueChanged.connect(lambda at: self.field.setValue(at * parameter.step))
+            layout.addWidget(self.slider, 1, 0, 1, 3)
 
     def set_default(self, default: float) -> None:
         """What holds while the conversation sets nothing."""
@@ -192,11 +192,11 @@ class ParameterRow(QWidget):
         self._mark()
 
     def _mark(self) -> None:
-        if self._slider:
-            self._slider.blockSignals(True)
-            self._slider.setValue(round(self.field.value() / self.parameter.step))
-            self._slider.blockSignals(False)
-        self._reset.setVisible(self._value is not None)
+        if self.slider:
+            self.slider.blockSignals(True)
+            self.slider.setValue(round(self.field.value() / self.parameter.step))
+            self.slider.blockSignals(False)
+        self.reset_button.setVisible(self._value is not None)
 
     @Slot(float)
     def _on_field(self, value: float) -> None:

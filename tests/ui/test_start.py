@@ -1,0 +1,105 @@
+"""What keeps Hearth from starting is said in the window, with what to do; what does not is a banner."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from hearth.paths import config_file, database_file
+from hearth.services.hearth import Hearth
+from hearth.ui.main_window import MainWindow
+from hearth.ui.worker_thread import qt_thread
+
+
+@pytest.fixture
+def starting(qtbot: QtBot) -> Iterator[MainWindow]:
+    """A window that is not open yet."""
+    window = MainWindow(lambda: Hearth.open(thread_factory=qt_thread))
+    window.show()
+    yield window
+    window.close()
+    qtbot.waitUntil(window.is_closed, timeout=30_000)
+    window.deleteLater()
+
+
+def _wait_for_problem(window: MainWindow, qtbot: QtBot) -> str:
+    window.start()
+    qtbot.waitUntil(lambda: window.pages.currentWidget() is window.problem, timeout=30_000)
+    assert window.problem.heading() == "Hearth cannot start"
+    return window.problem.text()
+
+
+def test_a_home_that_is_a_file(starting: MainWindow, qtbot: QtBot, hearth_home: Path) -> None:
+    """Stands for a home that cannot be written to, also where the tests run as root."""
+    hearth_home.write_text("in the way")
+    text = _wait_for_problem(starting, qtbot)
+    assert "cannot write to its folder" in text
+    assert "HEARTH_HOME" in text
+    hearth_home.unlink()
+    with qtbot.waitSignal(starting.ready, timeout=30_000):
+        starting.problem.button.click()
+    assert starting.pages.currentWidget() is starting.splitter
+
+
+def test_a_database_from_the_future(starting: MainWindow, qtbot: QtBot) -> None:
+    Hearth.open(thread_factory=qt_thread).close()
+    with sqlite3.connect(database_file()) as connection:
+        connection.execute("update alembic_version set version_num = 'ffffffffffff'")
+    connection.close()
+    text = _wait_for_problem(starting, qtbot)
+    assert "newer version of Hearth" in text
+    assert "Update Hearth" in text
+
+
+def test_a_damaged_database(starting: MainWindow, qtbot: QtBot, hearth_home: Path) -> None:
+    hearth_home.mkdir()
+    database_file().write_bytes(b"no database at all" * 1000)
+    text = _wait_for_problem(starting, qtbot)
+    assert "cannot be read" in text
+    starting.problem.second.click()
+    qtbot.waitUntil(starting.is_closed, timeout=30_000)
+
+
+def test_an_unknown_setting_is_a_banner_while_defaults_apply(
+    open_window: Callable[[], Any], hearth_home: Path
+) -> None:
+    hearth_home.mkdir()
+    config_file().write_text("[defaults]\ntemprature = 0.1\n", encoding="utf-8")
+    hand = open_window()
+    banner = hand.window.banner
+    assert banner.isVisible()
+    assert "temprature" in banner.text()
+    assert "temperature" in banner.text()
+    assert hand.window.hearth.config.defaults.temperature == 0.7
+    hand.click(banner.close_button)
+    assert not banner.isVisible()
+
+
+def test_a_window_that_is_closed_while_it_opens_ends(qtbot: QtBot) -> None:
+    window = MainWindow(lambda: Hearth.open(thread_factory=qt_thread))
+    window.show()
+    window.start()
+    window.close()
+    qtbot.waitUntil(window.is_closed, timeout=30_000)
+    window.deleteLater()
+
+
+def test_a_window_whose_screen_is_gone_is_on_a_screen(
+    open_window: Callable[[], Any], hearth_home: Path
+) -> None:
+    hearth_home.mkdir()
+    (hearth_home / "window.ini").write_text(
+        "[General]\ngeometry=nonsense\nfont_scale=many\n", encoding="utf-8"
+    )
+    window = open_window().window
+    assert window.screen().availableGeometry().intersects(window.frameGeometry())
+    window.move(20_000, 20_000)
+    hand = open_window  # a second window reads what the first has saved
+    window.close()
+    again = hand().window
+    assert again.screen().availableGeometry().intersects(again.frameGeometry())
