@@ -88,7 +88,9 @@ def write_model_folder(folder: Path, *, graph_parts: tuple[bytes, ...] | None = 
     (folder / "genai_config.json").write_text(json.dumps(config()), "utf-8")
     (folder / "model.onnx").write_bytes(model(graph(*graph_parts)))
     (folder / "model.onnx.data").write_bytes(bytes(range(16)))
-    (folder / "tokenizer.json").write_text('{"model": {"type": "BPE"}}', "utf-8")
+    (folder / "tokenizer.json").write_text(
+        '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}', "utf-8"
+    )
     (folder / "tokenizer_config.json").write_text(
         '{"bos_token": "<s>", "eos_token": {"content": "</s>"}}', "utf-8"
     )

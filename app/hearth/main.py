@@ -127,6 +127,7 @@ def _unexpected(error: Exception) -> str:
 
 
 def _complain(text: str) -> None:
-    """One line on stderr, where there is one."""
+    """One line on stderr, where there is one. It may quote a hostile file: a terminal shall not obey it."""
     if sys.stderr is not None:
-        sys.stderr.write("hearth: " + " ".join(text.split()) + "\n")
+        line = " ".join(text.split())
+        sys.stderr.write("hearth: " + "".join(c if c.isprintable() else "?" for c in line) + "\n")

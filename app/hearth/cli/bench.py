@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
-from threading import Barrier
+from threading import Barrier, Event
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 STREAMS = (1, 2, 4, 8)
 # Long enough that reading it costs little, so that the streams start together.
 DECODE_PROMPT_TOKENS = 16
+WATCH_SECONDS = 0.01
 
 
 class DecodeSpeed(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +42,7 @@ class BenchResult(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         load_seconds: from the start of the host's process until it is ready.
-        peak_memory_bytes: most memory of the host's process seen after each run.
+        kv_cache_bytes, peak_memory_bytes: most memory of the host seen in a run: keys and values, and all of it.
     """
 
     model: str
@@ -143,14 +145,30 @@ class Bench:
         return self._median(once)
 
     def _median(self, once: Callable[[int], float]) -> float:
-        once(self.repeat)  # the first run also grows buffers and warms caches
-        speeds = []
-        for run in range(self.repeat):
-            speeds.append(once(run))
-            stats = self.worker.stats()
-            self.kv_cache_bytes = max(self.kv_cache_bytes, int(stats.get("kv_cache_bytes", 0)))
-            self.peak_memory_bytes = max(self.peak_memory_bytes, int(stats.get("memory_bytes", 0)))
-        return median(speeds)
+        with self._watching():
+            once(self.repeat)  # not counted: it also grows buffers and warms caches
+        return median(once(run) for run in range(self.repeat))
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Note the most memory that the host takes. Asking costs it time, so this is never on while time counts."""
+        done = Event()
+
+        def watch() -> None:
+            while True:
+                stats = self.worker.stats()
+                self.kv_cache_bytes = max(self.kv_cache_bytes, int(stats["kv_cache_bytes"]))
+                self.peak_memory_bytes = max(self.peak_memory_bytes, int(stats["memory_bytes"]))
+                if done.wait(WATCH_SECONDS):
+                    return
+
+        with ThreadPoolExecutor(1) as thread:
+            watching = thread.submit(watch)
+            try:
+                yield
+            finally:
+                done.set()
+            watching.result()
 
     def _prompt(self, tokens: int, seed: int) -> list[int]:
         # No two alike, so that none is read from another's keys and values.

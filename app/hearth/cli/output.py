@@ -10,10 +10,19 @@ from typing import Any
 
 import msgspec
 
+# Control characters but tab and newline: in a terminal they move the cursor, change the title, or worse.
+_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\N{REPLACEMENT CHARACTER}")
 
-def write(text: str, *, end: str = "\n") -> None:
-    """Text to stdout, at once."""
-    sys.stdout.write(text + end)
+
+def write(text: str) -> None:
+    """A line to stdout, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def write_streamed(text: str) -> None:
+    """What a model wrote to stdout, at once; harmless where it is a terminal, exact where it is a file."""
+    sys.stdout.write(text.translate(_CONTROLS) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 

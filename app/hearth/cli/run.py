@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from hearth.cli.opening import load_model, open_hearth
-from hearth.cli.output import write, write_json
+from hearth.cli.output import write, write_json, write_streamed
 from hearth.config import DefaultsSection
 from hearth.engine.host.protocol import ChatMessage
 from hearth.engine.outputs import FinishReason, Usage
@@ -76,7 +76,7 @@ def run(
             texts.append(output.text)
             finish_reason, usage = output.finish_reason, output.usage
             if output.text and not json:
-                write(output.text, end="")
+                write_streamed(output.text)
     if json:
         write_json(
             RunResult(text="".join(texts), token_ids=token_ids, finish_reason=finish_reason, usage=usage)

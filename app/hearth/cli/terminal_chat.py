@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hearth.cli.opening import load_model
-from hearth.cli.output import note, status, write
+from hearth.cli.output import note, status, write, write_streamed
 from hearth.conversations.message import ConversationSettings, Message, MessageStatus, Role
 from hearth.errors import HearthError, RequestInvalid
 from hearth.i18n import mark, ntr, tr
@@ -119,10 +119,10 @@ class TerminalChat:
 
         self._hearth.pool.load(self._model).post(report)
         started: Message | None = None
-        wants_stop = False
+        wants_stop = has_text = False
         while True:
             try:
-                event = self._next(waiting=started is None)
+                event = self._next(waiting=not has_text)
             except KeyboardInterrupt:
                 wants_stop = True
                 if started is not None:
@@ -144,7 +144,8 @@ class TerminalChat:
                         )
                     )
                 case AnswerGrew():
-                    write(event.text, end="")
+                    has_text = True
+                    write_streamed(event.text)
                 case AnswerEnded():
                     write("")
                     self._conclude(event.message)

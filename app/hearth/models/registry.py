@@ -102,7 +102,7 @@ class ModelRegistry:
 
     def suggest_name(self, path: Path) -> str:
         """A free name for the model in that folder."""
-        return names.suggest_name(path.expanduser().absolute(), self._taken())
+        return names.suggest_name(path.expanduser().resolve(), self._taken())
 
     def import_folder(
         self,
@@ -125,7 +125,7 @@ class ModelRegistry:
             ImportCancelled: `cancelled` said so.
             HearthError: whatever ModelFolder.open finds wrong with it.
         """
-        source = path.expanduser().absolute()
+        source = path.expanduser().resolve()
         if name is None:
             name = self.suggest_name(source)
         self._check_free(name)
