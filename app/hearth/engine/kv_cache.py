@@ -7,7 +7,10 @@ contiguous range of slots, so it is bound by a pointer and never gathered.
 
 from __future__ import annotations
 
+import math
+import mmap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +31,7 @@ class KVShape:
     layers: int
     kv_heads: int
     head_dim: int
-    dtype: np.dtype
+    dtype: np.dtype[Any]
 
     @property
     def bytes_per_token(self) -> int:
@@ -101,8 +104,9 @@ class KVCache:
         for buffers in (self.keys, self.values):
             # Layer by layer, so that growing needs the extra memory of one layer only.
             for layer in range(self.shape.layers):
-                # Zeros come from the system as untouched pages: physical memory grows with use.
-                grown = np.zeros((slots, self.shape.kv_heads, length, self.shape.head_dim), self.shape.dtype)
+                grown = _untouched(
+                    (slots, self.shape.kv_heads, length, self.shape.head_dim), self.shape.dtype
+                )
                 if layer < len(buffers):
                     for slot, used in kept:
                         grown[slot, :, :used] = buffers[layer][slot, :, :used]
@@ -136,3 +140,12 @@ class KVCache:
             for buffer in buffers:
                 buffer[[first, second], :, :used] = buffer[[second, first], :, :used]
         self.lengths[[first, second]] = self.lengths[[second, first]]
+
+
+def _untouched(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """Zeros straight from the system, page by page as they are first used.
+
+    Not numpy's: its allocator may hand out old memory, which it must clear at once, and keep what is freed.
+    """
+    pages = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
+    return np.frombuffer(pages, dtype).reshape(shape)

@@ -88,12 +88,12 @@ def candidates(logits: np.ndarray, params: SamplingParams) -> tuple[np.ndarray, 
     vocab = logits.size
     wanted = min(params.top_k or vocab, vocab)
     if wanted == vocab and params.top_p >= 1.0 and params.min_p <= 0.0:
-        return np.arange(vocab), _softmax(logits / params.temperature)
+        return np.arange(vocab), _softmax(logits, params.temperature)
     if wanted < vocab:
         token_ids = _most_likely(logits, wanted)
-        probabilities = _softmax(logits[token_ids] / params.temperature)
+        probabilities = _softmax(logits[token_ids], params.temperature)
     else:
-        scaled = _softmax(logits / params.temperature)
+        scaled = _softmax(logits, params.temperature)
         token_ids = _nucleus(scaled, params)
         probabilities = scaled[token_ids]
     keep = probabilities.size
@@ -125,9 +125,10 @@ def _most_likely(values: np.ndarray, count: int) -> np.ndarray:
     return token_ids[np.argsort(-values[token_ids], kind="stable")]
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def _softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
     # float64, so that a cumulative sum over 150,000 tokens stays exact enough for top_p.
-    exponentials: np.ndarray = np.exp(logits.astype(np.float64) - float(logits.max()))
+    scaled = logits.astype(np.float64) / temperature
+    exponentials: np.ndarray = np.exp(scaled - scaled.max())
     exponentials /= exponentials.sum()
     return exponentials
 

@@ -12,7 +12,7 @@ from hearth.engine.tokenizer import Tokenizer
 
 # What a decoder shows for bytes that are not a whole character (yet).
 _INCOMPLETE = "\ufffd"
-# An unfinished character shows as at most three of them; a run of this many is invalid for good.
+# A character has at most four bytes: so many tokens that still end in no character are invalid for good.
 _INVALID_RUN = 8
 _CONTEXT_TOKENS = 6
 
@@ -27,20 +27,31 @@ class StreamDecoder:
     def __init__(self, tokenizer: Tokenizer, prompt_tail: Sequence[int] = ()) -> None:
         """`prompt_tail`: last tokens of a raw prompt, which the answer continues; empty for a chat answer."""
         self._tokenizer = tokenizer
-        self._context = list(prompt_tail)[-_CONTEXT_TOKENS:]
+        self._context = self._begin(list(prompt_tail))
         self._pending: list[int] = []
         self._emitted = len(tokenizer.decode(self._context))  # characters of context and pending tokens
+
+    def _begin(self, prompt_tail: list[int]) -> list[int]:
+        """The last few tokens, and some more where those begin inside a character."""
+        context: list[int] = []
+        for length in range(min(_CONTEXT_TOKENS, len(prompt_tail)), len(prompt_tail) + 1):
+            context = prompt_tail[len(prompt_tail) - length :]
+            if not self._tokenizer.decode(context).startswith(_INCOMPLETE):
+                break
+        return context
 
     def push(self, token_ids: Sequence[int]) -> str:
         """The text that these tokens made certain."""
         self._pending += token_ids
         text = self._tokenizer.decode([*self._context, *self._pending])
         whole = text.rstrip(_INCOMPLETE)
-        if len(text) - len(whole) >= _INVALID_RUN:
+        # A byte-fallback decoder turns the whole run of byte tokens into U+FFFD, what was emitted of it too.
+        if min(len(text) - len(whole), len(self._pending)) >= _INVALID_RUN:
             whole = text
         new = whole[self._emitted :]
         if len(whole) == len(text) and new:
-            self._context, self._pending = (self._context + self._pending)[-_CONTEXT_TOKENS:], []
+            # These tokens are whole characters, so they are a context that decodes alone.
+            self._context, self._pending = self._pending, []
             self._emitted = len(self._tokenizer.decode(self._context))
         else:
             self._emitted += len(new)
@@ -54,7 +65,7 @@ class StreamDecoder:
 
 
 class StopMatcher:
-    """Cuts a stream of text before the first stop string.
+    """Cuts a stream of text before the stop string that is complete first.
 
     Attributes:
         matched: the stop string that ended the text; None so far.
@@ -70,9 +81,11 @@ class StopMatcher:
         if self.matched is not None or not self._stop:
             return "" if self.matched is not None else text
         held = self._held + text
-        found = [(held.find(stop), stop) for stop in self._stop if stop in held]
+        found = [(held.find(stop) + len(stop), -len(stop), stop) for stop in self._stop if stop in held]
         if found:
-            place, self.matched = min(found, key=lambda hit: (hit[0], -len(hit[1])))
+            # The one that is complete first, so that it does not matter in which pieces the text came.
+            end, _, self.matched = min(found)
+            place = end - len(self.matched)
             self._held = ""
             return held[:place]
         keep = max(_overlap(held, stop) for stop in self._stop)

@@ -1,0 +1,106 @@
+"""A ModelRunner without a model: its next token is a function of the whole sequence, so a mixed-up slot shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+VOCAB_SIZE = 197
+
+
+def next_token(token_ids: Sequence[int]) -> int:
+    """The only likely token after these."""
+    value = 7
+    for token in token_ids:
+        value = (value * 31 + token + 1) % 1_000_003
+    return value % VOCAB_SIZE
+
+
+def answer(prompt: Sequence[int], tokens: int) -> list[int]:
+    """What the runner says alone."""
+    sequence = list(prompt)
+    for _ in range(tokens):
+        sequence.append(next_token(sequence))
+    return sequence[len(prompt) :]
+
+
+class Clock:
+    """A clock that only the runner's work moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ScriptedRunner:
+    """Keeps each slot's tokens and refuses whatever a real cache could not do.
+
+    Attributes:
+        calls: ("prefill", slot, tokens) and ("decode", rows) in order.
+        seconds_per_token, seconds_per_decode: what work costs on `clock`.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_slots: int = 8,
+        context_length: int = 512,
+        budget_tokens: int | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.vocab_size = VOCAB_SIZE
+        self.context_length = context_length
+        self.max_slots = max_slots
+        self.budget_tokens = budget_tokens or max_slots * context_length
+        self.clock = clock or Clock()
+        self.seconds_per_token = 0.001
+        self.seconds_per_decode = 0.01
+        self.calls: list[tuple[str, int] | tuple[str, int, int]] = []
+        self.slots: list[list[int]] = [[] for _ in range(max_slots)]
+        self.reserved = (0, 0)
+
+    def reserve(self, slots: int, length: int) -> bool:
+        if slots > self.max_slots or length > self.context_length or slots * length > self.budget_tokens:
+            return False
+        assert not any(self.slots[slots:]), "a slot that is in use would be given up"
+        self.reserved = (slots, length)
+        return True
+
+    def prefill(self, slot: int, token_ids: Sequence[int]) -> np.ndarray:
+        self.calls.append(("prefill", slot, len(token_ids)))
+        self.clock.now += self.seconds_per_token * len(token_ids)
+        return self._append(slot, token_ids)
+
+    def decode(self, token_ids: Sequence[int]) -> np.ndarray:
+        self.calls.append(("decode", len(token_ids)))
+        self.clock.now += self.seconds_per_decode
+        assert all(self.slots[row] for row in range(len(token_ids))), "an empty slot would be decoded"
+        return np.stack([self._append(row, [token]) for row, token in enumerate(token_ids)])
+
+    def _append(self, slot: int, token_ids: Sequence[int]) -> np.ndarray:
+        assert token_ids, "an empty chunk"
+        self.slots[slot] += token_ids
+        slots, length = self.reserved
+        assert slot < slots, "a slot that was not reserved"
+        assert len(self.slots[slot]) <= length, "more tokens than were reserved"
+        logits = np.zeros(VOCAB_SIZE, np.float32)
+        logits[next_token(self.slots[slot])] = 50.0
+        return logits
+
+    def move(self, source: int, target: int) -> None:
+        assert self.slots[source], "nothing to move"
+        assert not self.slots[target], "a sequence would be overwritten"
+        self.slots[target], self.slots[source] = self.slots[source], []
+
+    def swap(self, first: int, second: int) -> None:
+        self.slots[first], self.slots[second] = self.slots[second], self.slots[first]
+
+    def free(self, slot: int) -> None:
+        self.slots[slot] = []
+
+    def release(self) -> None:
+        assert not any(self.slots), "memory of a sequence that is still open"
+        self.reserved = (0, 0)
