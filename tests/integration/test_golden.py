@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,9 +24,9 @@ MOST_TIES = 0.005
 
 
 @pytest.fixture(scope="module", params=["float32", "int8"])
-def runner(request: pytest.FixtureRequest, shared_data: Path) -> Iterator[OrtRunner]:
+def runner(request: pytest.FixtureRequest, shared_data: Path) -> OrtRunner:
     folder = ModelFolder.open(shared_data / "models" / "stories260k-onnx" / request.param)
-    yield OrtRunner(folder, request.param, threads=2, max_slots=8, kv_cache_bytes=1 << 28)
+    return OrtRunner(folder, request.param, threads=2, max_slots=8, kv_cache_bytes=1 << 28)
 
 
 @pytest.fixture(scope="module")

@@ -46,11 +46,11 @@ def test_nothing_is_allocated_before_it_is_asked_for_and_nothing_after_release()
 def test_growing_keeps_what_is_held_and_stays_inside_the_budget(requests: list[tuple[int, int]]) -> None:
     cache = cache_of(budget_tokens=1500)
     held: dict[int, int] = {}
-    for slots, length in requests:
+    for more_slots, more_length in requests:
         before = cache.generation, cache.slots, cache.length
         # As the scheduler does: never ask for less than what is held.
-        slots = max([slots, *(slot + 1 for slot in held)])
-        length = max([length, *held.values()])
+        slots = max([more_slots, *(slot + 1 for slot in held)])
+        length = max([more_length, *held.values()])
         if cache.reserve(slots, length):
             assert cache.slots >= slots
             assert cache.length >= length
