@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return 1
     except KeyboardInterrupt:
+        if sys.stderr is not None and sys.stderr.isatty():
+            sys.stderr.write("\n")  # the shell's prompt shall not stand behind half an answer
         return 130
     except BrokenPipeError:
         # Whoever read our output has had enough; the flush at exit must not complain about it either.

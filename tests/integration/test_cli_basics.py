@@ -11,7 +11,6 @@ import pytest
 
 import hearth as package
 from command_line import hearth
-from hearth import main as program
 from hearth.models.registry import ModelRegistry
 
 
@@ -93,25 +92,6 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ModelRegistry, "list", interrupted)
     assert hearth("models", "list").code == 130
-
-
-def test_a_missing_qt_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "hearth.ui.app", None)
-    monkeypatch.setattr(program, "_has_display", lambda: True)
-
-    def no_qt() -> int:
-        raise ModuleNotFoundError("No module named 'PySide6'", name="PySide6")
-
-    class Finder:
-        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-            if name == "hearth.ui.app":
-                no_qt()
-
-    monkeypatch.delitem(sys.modules, "hearth.ui.app")
-    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
-    line = hearth().error_line()
-    assert "PySide6" in line
-    assert "pip install 'hearth[desktop]'" in line
 
 
 def test_the_probe_answers_in_json() -> None:

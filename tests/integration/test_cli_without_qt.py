@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from command_line import hearth
+import hearth
+
+# As if neither were installed; a process of its own, since this one has loaded Qt long ago.
+PROGRAM = """
+import sys
+sys.modules["PySide6"] = sys.modules["shiboken6"] = None
+sys.argv[0] = "hearth"
+from hearth.main import run
+run()
+"""
 
 
-@pytest.fixture(autouse=True)
-def no_qt(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("PySide6", "shiboken6")]:
-        monkeypatch.delitem(sys.modules, name)
-    for name in ("PySide6", "shiboken6"):
-        monkeypatch.setitem(sys.modules, name, None)
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(Path(hearth.__file__).parents[1])},
+        check=False,
+    )
 
 
-def test_qt_is_really_out_of_reach() -> None:
-    with pytest.raises(ImportError):
-        __import__("PySide6.QtCore")
+def works(*arguments: str, stdin: str = "") -> str:
+    result = run(*arguments, stdin=stdin)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def test_every_command(stories_int8: Path) -> None:
-    short = ["--max-tokens", "4", "--temperature", "0"]
-    assert hearth("models", "import", str(stories_int8), "--name", "one").code == 0
-    assert hearth("models", "alias", "one", "uno").code == 0
-    assert hearth("models", "verify", "uno").code == 0
-    assert hearth("models", "show", "uno").code == 0
-    assert hearth("run", "uno", "Once", "--raw", *short).code == 0
-    assert hearth("chat", "uno", stdin="Once\n").code == 0
-    assert hearth("bench", "uno", "--prompt-tokens", "8", "--generate-tokens", "4", "--repeat", "1").code == 0
-    assert hearth("doctor", "--json").json["qt"] == ""
-    assert "PySide6 is not installed" in hearth("doctor").out
-    assert hearth("models", "remove", "one", "--yes").code == 0
-    assert hearth("models", "list", "--json").json == []
+    works("models", "import", str(stories_int8), "--name", "one")
+    works("models", "alias", "one", "uno")
+    works("models", "verify", "uno")
+    works("models", "show", "uno")
+    assert works("run", "uno", "Once", "--raw", "--max-tokens", "4", "--temperature", "0").strip()
+    assert works("chat", "uno", stdin="Once\n").strip()
+    works("bench", "uno", "--prompt-tokens", "8", "--generate-tokens", "4", "--repeat", "1")
+    assert "PySide6 is not installed" in works("doctor")
+    works("models", "remove", "one", "--yes")
+    assert works("models", "list", "--json") == "[]\n"
+
+
+def test_the_window_says_what_is_missing() -> None:
+    result = run()
+    assert result.returncode == 1
+    assert result.stderr.startswith("hearth: The window needs PySide6")
+    assert result.stderr.count("\n") == 1
