@@ -27,7 +27,7 @@ from hearth.errors import (
     ModelNotFound,
 )
 from hearth.models.registry import ModelRegistry
-from onnx_bytes import write_model_folder
+from onnx_bytes import block, graph, model, tensor, write_model_folder
 
 
 class DiskUsage(NamedTuple):
@@ -144,6 +144,20 @@ def test_a_broken_source_is_refused_and_leaves_nothing(registry: ModelRegistry, 
     with pytest.raises(ModelFolderMissing):
         registry.import_folder(source / "nowhere")
     assert registry.list() == []
+    assert leftovers(registry) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
+def test_a_copy_never_writes_outside_the_store(registry: ModelRegistry, source: Path) -> None:
+    """`s/../..` lies in the source, where `s` is a link two folders down, and outside the copy, where it is none."""
+    location = "s/../../model.onnx.data"
+    part = block(5, tensor(location=location, offset="0", length="16"))
+    (source / "model.onnx").write_bytes(model(graph(part)))
+    (source / "a" / "b").mkdir(parents=True)
+    (source / "s").symlink_to("a/b")
+    assert (source / location).is_file()
+    with pytest.raises(ModelFileOutside):
+        registry.import_folder(source)
     assert leftovers(registry) == []
 
 

@@ -47,7 +47,17 @@ def test_the_payload_of_a_large_inline_tensor_is_skipped(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "location",
-    ["../secret", "/etc/passwd", "a/../../secret", "C:\\secret", "\\\\host\\secret", "C:secret", "..", "."],
+    [
+        "../secret",
+        "/etc/passwd",
+        "a/../../secret",
+        "C:\\secret",
+        "\\\\host\\secret",
+        "C:secret",
+        "..",
+        ".",
+        "../model/model.onnx.data",
+    ],
 )
 def test_a_path_that_leads_out_is_refused(tmp_path: Path, location: str) -> None:
     with pytest.raises((ModelFileOutside, ModelFileInvalid)):

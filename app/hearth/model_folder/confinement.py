@@ -23,13 +23,15 @@ class Confinement:
 
         Raises:
             ModelFileInvalid: the location is not a path, or not a regular file.
-            ModelFileOutside: the location is absolute, or leads out.
+            ModelFileOutside: the location is absolute, climbs with “..”, or leads out by a link.
             ModelFileMissing: nothing is there.
         """
         if not location or "\0" in location or len(location) > 4096:
             raise ModelFileInvalid(file=str(self.folder), reason=tr("a file name in it is not a name"))
         windows = PureWindowsPath(location)
-        if PurePosixPath(location).is_absolute() or windows.drive or windows.root:
+        # “..” is refused even where it comes back in: behind a link it means one place here and another in a copy.
+        climbs = ".." in windows.parts
+        if PurePosixPath(location).is_absolute() or windows.drive or windows.root or climbs:
             raise ModelFileOutside(file=location, target=location)
         path = self.folder / location
         resolved = Path(os.path.realpath(path))
