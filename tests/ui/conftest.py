@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, Qt
-from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton, QWidget
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTextEdit,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from hearth.conversations.message import Message, MessageStatus, Role
@@ -134,6 +147,45 @@ class Hand:
         answer = self.answer()
         assert answer is not None
         return answer
+
+    @contextmanager
+    def paused_host(self, name: str = "stories") -> Iterator[int]:
+        """The model's host stands still, so that an answer cannot end by itself; gives its process id."""
+        if sys.platform == "win32":
+            pytest.skip("a process cannot be paused by a signal on Windows")
+        hearth = self.window.hearth
+        assert hearth is not None
+        client = hearth.pool.load(name).client
+        assert client is not None
+        os.kill(client.pid, signal.SIGSTOP)
+        try:
+            yield client.pid
+        finally:
+            with suppress(ProcessLookupError):  # the test may have killed it
+                os.kill(client.pid, signal.SIGCONT)
+
+    def chat_button(self, name: str) -> QAbstractButton:
+        """The last button of that name in the chat view."""
+        self.wait(lambda: self._chat_buttons(name))
+        return self._chat_buttons(name)[-1]
+
+    def _chat_buttons(self, name: str) -> list[QAbstractButton]:
+        view = self.window.view
+        found = [
+            button
+            for button in view.findChildren(QAbstractButton)
+            if button.accessibleName() == name and button.isVisible() and button.isEnabled()
+        ]
+        return sorted(found, key=lambda button: button.mapTo(view, QPoint(0, 0)).y())
+
+    def chat_text(self) -> str:
+        """All text that the chat view shows."""
+        labels = self.window.view.findChildren(QLabel)
+        edits = self.window.view.findChildren(QTextEdit)
+        return "\n".join(
+            [label.text() for label in labels if label.isVisible()]
+            + [edit.toPlainText() for edit in edits if edit.isVisible()]
+        )
 
     def set_parameter(self, name: str, value: str) -> None:
         """Type a value into the parameters panel."""

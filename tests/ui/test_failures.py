@@ -16,7 +16,6 @@ from hearth.conversations.message import MessageStatus
 from hearth.errors import HostCrashed
 from hearth.services.events import ModelState
 from hearth.ui.app import UnexpectedErrors
-from tests.ui.test_window import paused_host
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process is killed by a signal")
 
@@ -25,7 +24,7 @@ def test_a_killed_host_fails_the_answer_keeps_its_text_and_retry_works(hand_with
     hand = hand_with_model
     hand.ask("Once upon a time")
     hand.wait_text()
-    with paused_host(hand) as pid:
+    with hand.paused_host() as pid:
         os.kill(pid, signal.SIGKILL)
     failed = hand.wait_answer()
     assert failed.status is MessageStatus.FAILED
@@ -33,7 +32,8 @@ def test_a_killed_host_fails_the_answer_keeps_its_text_and_retry_works(hand_with
     assert failed.error.code == HostCrashed.code
     assert hand.window.hearth.conversations.message(failed.id).text == failed.text
     hand.wait(lambda: hand.window.picker.status("stories").state is ModelState.FAILED)
-    hand.window.view.retry_requested.emit(failed.id)
+    hand.wait(lambda: "stopped unexpectedly" in hand.chat_text())
+    hand.click(hand.chat_button("Retry"))
     answer = hand.wait_answer(after=failed.id)
     assert answer.status is MessageStatus.COMPLETE
     assert answer.versions == 2

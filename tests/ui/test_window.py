@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +13,11 @@ from PySide6.QtWidgets import QApplication, QLineEdit
 
 from hearth.conversations.message import MessageStatus, Role
 from hearth.services.hearth import Hearth
+from hearth.ui.chat.message_editor import MessageEditor
 from hearth.ui.worker_thread import qt_thread
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
-
-
-@contextmanager
-def paused_host(hand: Any, name: str = "stories") -> Iterator[int]:
-    """The model's host stands still, so that an answer cannot end by itself; gives its process id."""
-    if sys.platform == "win32":
-        pytest.skip("a process cannot be paused by a signal on Windows")
-    client = hand.window.hearth.pool.load(name).client
-    os.kill(client.pid, signal.SIGSTOP)
-    try:
-        yield client.pid
-    finally:
-        try:
-            os.kill(client.pid, signal.SIGCONT)
-        except ProcessLookupError:
-            pass  # the test has killed it
 
 
 def select(hand: Any, row: int) -> None:
@@ -126,7 +107,7 @@ def test_stop_keeps_what_there_is(hand_with_model: Any) -> None:
     hand = hand_with_model
     hand.ask("Once upon a time")
     hand.wait_text()
-    with paused_host(hand):
+    with hand.paused_host():
         hand.key(Qt.Key.Key_Escape, widget=hand.window.composer.edit)
     answer = hand.wait_answer()
     assert answer.status is MessageStatus.INTERRUPTED
@@ -139,7 +120,7 @@ def test_the_stop_button_stops(hand_with_model: Any) -> None:
     hand = hand_with_model
     hand.ask("Once upon a time")
     hand.wait_text()
-    with paused_host(hand):
+    with hand.paused_host():
         hand.click(hand.window.composer.button)
     assert hand.wait_answer().status is MessageStatus.INTERRUPTED
 
@@ -152,10 +133,14 @@ def test_regenerate_makes_another_version(hand_with_model: Any) -> None:
     hand.key(Qt.Key.Key_R, CTRL)
     second = hand.wait_answer(after=first.id)
     assert (second.version, second.versions) == (2, 2)
-    hand.window.view.version_requested.emit(second.id, -1)
+    hand.click(hand.chat_button("Previous version"))
     hand.wait(lambda: hand.answer().id == first.id)
     assert hand.answer().text == first.text
     assert hand.answer().versions == 2
+    hand.click(hand.chat_button("Next version"))
+    hand.wait(lambda: hand.answer().id == second.id)
+    hand.click(hand.chat_button("Answer again"))
+    assert hand.wait_answer(after=second.id).version == 3
 
 
 def test_an_edited_question_is_answered_beside_the_old_one(hand_with_model: Any) -> None:
@@ -163,12 +148,17 @@ def test_an_edited_question_is_answered_beside_the_old_one(hand_with_model: Any)
     hand.set_parameter("max_tokens", "5")
     hand.ask("Once upon a time")
     first = hand.wait_answer()
-    question = hand.window.session.last(Role.USER)
-    hand.window.view.edit_requested.emit(question.id, "There was a dog")
+    hand.activate()
+    hand.window.composer.focus()
+    hand.key(Qt.Key.Key_Up)
+    editor = hand.window.view.findChild(MessageEditor)
+    hand.wait(editor.edit.hasFocus)
+    editor.edit.selectAll()
+    hand.type("There was a dog")
+    hand.click(editor.send_button)
     answer = hand.wait_answer(after=first.id)
     assert [message.text for message in hand.window.session.messages] == ["There was a dog", answer.text]
-    edited = hand.window.session.last(Role.USER)
-    hand.window.view.version_requested.emit(edited.id, -1)
+    hand.click(hand.chat_button("Previous version"))
     hand.wait(lambda: hand.answer().id == first.id)
     assert hand.window.session.last(Role.USER).text == "Once upon a time"
 
@@ -232,7 +222,7 @@ def test_a_second_conversation_while_the_first_streams(hand_with_model: Any) -> 
     window = hand.window
     hand.ask("Once upon a time")
     first = hand.wait_text()
-    with paused_host(hand):
+    with hand.paused_host():
         hand.activate()
         hand.key(Qt.Key.Key_N, CTRL, widget=window.composer.edit)
         assert window.session.messages == []
@@ -256,7 +246,7 @@ def test_a_streaming_conversation_that_is_opened_again_misses_nothing(hand_with_
     window = hand.window
     hand.ask("Once upon a time")
     answer = hand.wait_text()
-    with paused_host(hand):
+    with hand.paused_host():
         window.actions_.new_chat.trigger()
         select(hand, 0)
         hand.wait(lambda: on_view(hand, "Once upon a time"))
@@ -305,7 +295,7 @@ def test_closing_while_an_answer_streams_stores_it(
     hand.import_model(stories_float32)
     hand.ask("Once upon a time")
     answer = hand.wait_text()
-    with paused_host(hand):
+    with hand.paused_host():
         hand.window.close()
         assert not hand.window.isVisible()
     hand.wait(hand.window.is_closed)

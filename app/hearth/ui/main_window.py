@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from PySide6.QtCore import Qt, QUrl, Signal, Slot
-from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtCore import QEvent, Qt, QUrl, Signal, Slot
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDesktopServices,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeyEvent,
+)
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
     QHBoxLayout,
+    QLineEdit,
     QMainWindow,
     QMessageBox,
     QPlainTextEdit,
@@ -381,7 +389,7 @@ class MainWindow(QMainWindow):
     def _on_edit_last(self) -> None:
         question = self.session.last(Role.USER)
         if question and not self.session.is_busy():
-            self.view.start_edit(question.id)
+            self.view.edit_message(question.id)
 
     @Slot()
     def _on_delete(self) -> None:
@@ -391,8 +399,12 @@ class MainWindow(QMainWindow):
     @Slot()
     def _on_copy(self) -> None:
         widget = QApplication.focusWidget()
-        if isinstance(widget, QTextEdit | QPlainTextEdit):
+        if isinstance(widget, QLineEdit | QTextEdit | QPlainTextEdit):
             widget.copy()
+        else:
+            # The menu has taken the key that the view would have copied its selection for.
+            keys = (QEvent.Type.KeyPress, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+            QApplication.sendEvent(self.view, QKeyEvent(*keys))
 
     @Slot(str)
     def _on_link(self, url: str) -> None:

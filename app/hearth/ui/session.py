@@ -276,7 +276,6 @@ class ChatSession(QObject):
                 self._note_dropped(message.id, message.usage.dropped_turns)
             if message.id in self._live and message.model:
                 self._note_loading(message.id, self._hearth.pool.status(message.model))
-        self._view.scroll_to_end()
         self._tell()
 
     def _tell(self) -> None:
