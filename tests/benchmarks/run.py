@@ -1,0 +1,45 @@
+"""`make bench`: every benchmark of this folder, one after the other.
+
+    make bench                              what needs no model
+    make bench ARGS="--model FOLDER"        also what needs one, on a model folder in onnxruntime-genai's format
+
+`export_model.py` makes such a folder from a checkpoint. Figures hold only on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+WITHOUT_MODEL = ("store.py", "chat_view.py")
+WITH_MODEL = ("startup.py", "heartbeat.py", "stalls.py")
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description="Run every benchmark.")
+    arguments.add_argument("--model", type=Path, help="a model folder in onnxruntime-genai's format")
+    model: Path | None = arguments.parse_args().model
+    runs = [[name] for name in WITHOUT_MODEL]
+    if model is None:
+        print(f"left out, for want of --model FOLDER: {', '.join(WITH_MODEL)}", flush=True)
+    else:
+        runs += [[name, str(model.absolute())] for name in WITH_MODEL]
+    environment = {"QT_QPA_PLATFORM": "offscreen", **os.environ} if sys.platform == "linux" else None
+    failed = []
+    for name, *rest in runs:
+        print(f"\n== {name} {' '.join(rest)}", flush=True)
+        if subprocess.run(
+            [sys.executable, str(FOLDER / name), *rest], env=environment, check=False
+        ).returncode:
+            failed.append(name)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
