@@ -22,13 +22,14 @@ class Bubble(QWidget):
 
     entered = Signal()
     PAD_X = 14
-    PAD_Y = 9
+    PAD_Y = 10
     WIDEST = 0.82  # of the column
 
     def __init__(self, style: ChatStyle, parent: QWidget) -> None:
         super().__init__(parent)
         self.text_block = TextBlock(style, self)
         self.text_block.entered.connect(self.entered)
+        self._style = style
         self._first = self._last = True
         self._bubble_width = 0
 
@@ -39,24 +40,31 @@ class Bubble(QWidget):
 
     def height_for(self, width: int) -> int:
         limit = int(width * self.WIDEST) - 2 * self.PAD_X
+        self.text_block.height_for(limit)
         document = self.text_block.document()
-        document.setTextWidth(limit)
         if self._first and self._last:
             used = min(limit, ceil(document.idealWidth()) + 1)
         else:
             used = limit
         self._bubble_width = used + 2 * self.PAD_X
         height = self.text_block.height_for(used)
-        return height + self.PAD_Y * (self._first + self._last)
+        return height + self._pad_top + self._pad_bottom
 
     def position_at(self, point: QPoint) -> int:
         return self.text_block.position_at(self.text_block.mapFrom(self, point))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         box = self._box()
-        top = self.PAD_Y if self._first else 0
-        bottom = self.PAD_Y if self._last else 0
-        self.text_block.setGeometry(box.adjusted(self.PAD_X, top, -self.PAD_X, -bottom))
+        self.text_block.setGeometry(box.adjusted(self.PAD_X, self._pad_top, -self.PAD_X, -self._pad_bottom))
+
+    @property
+    def _pad_top(self) -> int:
+        return self.PAD_Y if self._first else 0
+
+    @property
+    def _pad_bottom(self) -> int:
+        # The last line has its leading under it.
+        return max(2, self.PAD_Y - self._style.leading) if self._last else 0
 
     def _box(self) -> QRect:
         return QRect(self.width() - self._bubble_width, 0, self._bubble_width, self.height())

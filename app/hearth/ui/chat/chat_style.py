@@ -16,6 +16,7 @@ class ChatStyle:
         body, small, code: fonts.
         css: default style sheet of rich text documents.
         line: height of a line of body text.
+        leading: the part of it that Qt leaves empty under the letters.
         code_line: height of a line of code.
         character: mean width of a character of body text, for estimates.
     """
@@ -29,6 +30,7 @@ class ChatStyle:
         self.code = mono_font(FontSize.CODE, scale=scale)
         body = QFontMetricsF(self.body)
         self.line = ceil(body.lineSpacing() * self.LINE_HEIGHT / 100)
+        self.leading = self.line - ceil(body.lineSpacing())
         self.character = max(1.0, body.averageCharWidth())
         self.code_line = ceil(QFontMetricsF(self.code).lineSpacing() * 1.25)
         self.css = self._css()
@@ -42,7 +44,7 @@ class ChatStyle:
             for level, size in enumerate((1.45, 1.25, 1.1, 1.0, 1.0, 1.0), start=1)
         )
         return (
-            f"p, li, td, th {{ line-height: {self.LINE_HEIGHT}%; }}"
+            f"p, li {{ line-height: {self.LINE_HEIGHT}%; }} td, th {{ line-height: 115%; }}"
             "p { margin: 0; } ul, ol { margin-top: 0; margin-bottom: 0; } li { margin-top: 3px; margin-bottom: 3px; }"
             "p.plain { white-space: pre-wrap; }"
             f"{headings}"

@@ -12,6 +12,8 @@ from PySide6.QtGui import (
     QGuiApplication,
     QKeyEvent,
     QKeySequence,
+    QPainter,
+    QPaintEvent,
     QResizeEvent,
     QShowEvent,
 )
@@ -90,14 +92,13 @@ class ChatView(QAbstractScrollArea):
         self._not_before = 0.0
         self._later = QTimer(self)
         self._later.setSingleShot(True)
-        self._later.timeout.connect(self._show_new_text)
+        self._later.timeout.connect(self.flush)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.verticalScrollBar().setSingleStep(24)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Conversation"))
-        self.viewport().setAutoFillBackground(True)
         self._jump = QToolButton(self)
         self._jump.setFixedSize(36, 36)
         self._jump.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the End key does the same
@@ -118,11 +119,10 @@ class ChatView(QAbstractScrollArea):
                 break
             kept += 1
         self._selection.clear()
-        same = (
-            bool(kept)
-            or (bool(self._items)
+        same = bool(kept) or (
+            bool(self._items)
             and bool(messages)
-            and (self._items[0].message.conversation_id == messages[0].conversation_id))
+            and (self._items[0].message.conversation_id == messages[0].conversation_id)
         )
         for item in self._items[kept:]:
             self._close(item)
@@ -171,7 +171,7 @@ class ChatView(QAbstractScrollArea):
             return
         wait = self._not_before - perf_counter()
         if wait <= 0:
-            self._show_new_text()
+            self.flush()
         else:
             self._later.start(int(wait * 1000) + 1)
 
@@ -233,7 +233,9 @@ class ChatView(QAbstractScrollArea):
         index = self._by_id.get(message_id)
         return self._items[index] if index is not None else None
 
-    def _show_new_text(self) -> None:
+    def flush(self) -> None:
+        """Show what streamed and is not on view yet."""
+        self._later.stop()
         started = perf_counter()
         for message_id in self._dirty:
             item = self._item(message_id)
@@ -485,15 +487,16 @@ class ChatView(QAbstractScrollArea):
         self._layout()
 
     def _paint_ground(self) -> None:
-        palette = self.viewport().palette()
-        palette.setColor(self.viewport().backgroundRole(), colour("window"))
-        self.viewport().setPalette(palette)
+        self.viewport().update()
         colours = theme().colours
         self._jump.setIcon(icon("arrow-down", "text_secondary"))
         self._jump.setStyleSheet(
             f"QToolButton {{ background: {colours.surface}; border: 1px solid {colours.field_border};"
             f" border-radius: 18px; }} QToolButton:hover {{ background: {colours.hover}; }}"
         )
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self.viewport()).fillRect(event.rect(), colour("window"))
 
     # Rows that speak
 

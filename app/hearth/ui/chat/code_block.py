@@ -37,7 +37,7 @@ from PySide6.QtWidgets import (
 
 from hearth.i18n import tr
 from hearth.ui.chat.chat_style import ChatStyle
-from hearth.ui.chat.highlight import PAGE_LINES, colour_page, lexer_for
+from hearth.ui.chat.highlight import LEXERS, PAGE_LINES, colour_page
 from hearth.ui.chat.markdown import Block
 from hearth.ui.theme import Space, colour, icon
 
@@ -47,6 +47,7 @@ MAX_LINE = 4_000  # characters; a longer line is broken for the eye only
 MAX_HEIGHT = 16_000_000  # Qt's limit for a widget is near
 _COPIED_MS = 1_500
 _HIGHLIGHT_MS = 80
+_LEXER_MS = 20
 
 
 class _EvenLines(QPlainTextDocumentLayout):
@@ -155,13 +156,10 @@ class CodeBlock(QWidget):
         self._taken = 0  # characters of the block that are in the document
         self._line_length = 0
         self._page_block = 0  # first line of the page that is not coloured for good
+        self._coloured = False  # at least once; what is added then can wait
         self._slice = (0, 0)
         self.lines = CodeLines(style, self)
-        self._header = QWidget(self)
-        self._header.setAutoFillBackground(True)
-        palette = self._header.palette()
-        palette.setColor(QPalette.ColorRole.Window, colour("code"))
-        self._header.setPalette(palette)
+        self._header = _Header(self)
         self._language = QLabel(self._header)
         self._language.setFont(style.small)
         self._language.setProperty("kind", "faint")
@@ -208,6 +206,7 @@ class CodeBlock(QWidget):
     def clear(self) -> None:
         self._block = None
         self._taken = self._line_length = self._page_block = 0
+        self._coloured = False
         self.lines.document().clear()
         self._colouring.stop()
         self._copied.stop()
@@ -300,11 +299,17 @@ class CodeBlock(QWidget):
         cursor.movePosition(QTextCursor.MoveOperation.End)
         cursor.insertText("".join(shown))
         if not self._colouring.isActive() and self._block is not None and self._block.language:
-            self._colouring.start(_HIGHLIGHT_MS if self._page_block else 0)
+            self._colouring.start(_HIGHLIGHT_MS if self._coloured else 0)
 
     def _colour_more(self) -> None:
         """Colour one page; the last page again as it grows."""
-        lexer = lexer_for(self._block.language) if self._block is not None else None
+        if self._block is None:
+            return
+        if not LEXERS.has(self._block.language):
+            self._colouring.start(_LEXER_MS)
+            return
+        self._coloured = True
+        lexer = LEXERS.get(self._block.language)
         if lexer is None:
             return
         document = self.lines.document()
@@ -366,6 +371,13 @@ class CodeBlock(QWidget):
     def position_at(self, point: QPoint) -> int:
         """The text position at `point`, in this widget's coordinates."""
         return self.lines.cursorForPosition(self.lines.viewport().mapFrom(self, point)).position()
+
+
+class _Header(QWidget):
+    """Covers the lines that scroll under it."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(self.rect(), colour("code"))
 
 
 def _format(name: str) -> QTextCharFormat:

@@ -70,6 +70,7 @@ class Footer(QWidget):
         self.copy_button = QuietButton("copy", tr("Copy message"), self)
         self.regenerate_button = QuietButton("regenerate", tr("Answer again"), self)
         self.edit_button = QuietButton("edit", tr("Edit message"), self)
+        self.previous_button.shown = self.next_button.shown = True
         self.previous_button.clicked.connect(lambda: self.step.emit(-1))
         self.next_button.clicked.connect(lambda: self.step.emit(1))
         self.copy_button.clicked.connect(self._copy)
@@ -120,12 +121,11 @@ class Footer(QWidget):
         return self.HEIGHT
 
     def set_shown(self, shown: bool) -> None:
-        """Draw the buttons, or only keep their places."""
-        for button in self.buttons():
+        """Draw the buttons, or only keep their places; the arrows are drawn always."""
+        for button in (self.copy_button, self.regenerate_button, self.edit_button):
             if button.shown != shown:
                 button.shown = shown
                 button.update()
-        self._version.setVisible(not self.previous_button.isHidden())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.FocusIn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Thread
 from typing import Final, NamedTuple
 
 from pygments.lexer import Lexer
@@ -22,8 +23,8 @@ from pygments.token import (
 )
 from pygments.util import ClassNotFound
 
-PAGE_LINES: Final = 120
-MAX_PAGE: Final = 20_000  # characters; a page with longer lines stays plain
+PAGE_LINES: Final = 40
+MAX_PAGE: Final = 10_000  # characters; a page with longer lines stays plain
 
 _ROLES: Final[dict[_TokenType, str]] = {
     Comment: "comment",
@@ -58,13 +59,37 @@ class Span(NamedTuple):
     role: str
 
 
-@lru_cache(maxsize=64)
 def lexer_for(language: str) -> Lexer | None:
     """The lexer of a language named after a fence; None where it is not known."""
     try:
         return get_lexer_by_name(language.strip("{}. ").lower(), stripnl=False, ensurenl=False)
     except ClassNotFound:
         return None
+
+
+class LexerShelf:
+    """Lexers that were made beforehand: the first of a language takes a tenth of a second to make."""
+
+    def __init__(self) -> None:
+        self._asked: set[str] = set()
+        self._made: dict[str, Lexer | None] = {}
+
+    def has(self, language: str) -> bool:
+        """Whether the lexer of `language` is ready; if not, it is made in another thread."""
+        if language not in self._asked:
+            self._asked.add(language)
+            Thread(target=self._make, args=(language,), daemon=True, name="hearth-lexer").start()
+        return language in self._made
+
+    def get(self, language: str) -> Lexer | None:
+        """A lexer that is ready; None for a language that is not known."""
+        return self._made.get(language)
+
+    def _make(self, language: str) -> None:
+        self._made[language] = lexer_for(language)
+
+
+LEXERS: Final = LexerShelf()
 
 
 @lru_cache(maxsize=512)

@@ -17,6 +17,7 @@ from markdown_it.token import Token
 from hearth.ui.chat.markdown_html import block_tokens, render
 
 MAX_BLOCK: Final = 5_000  # characters; a longer list, table or paragraph goes on in a new block
+MAX_TABLE: Final = 3_000
 MAX_LINE: Final = 2_000  # characters; a longer line outside code is broken
 _WINDOW: Final = 4_000  # characters of new lines that are parsed at once
 
@@ -280,7 +281,7 @@ class MarkdownStream:
         elif _is_final(last, self._tail):
             self._add(last, self._tail)
             self._tail = ""
-        elif len(self._tail) > MAX_BLOCK:
+        elif len(self._tail) > (MAX_TABLE if last.type == "table_open" else MAX_BLOCK):
             self._cut_tail(last)
 
     def _cut_tail(self, token: Token) -> None:

@@ -28,6 +28,7 @@ class MessageEditor(QWidget):
     cancelled = Signal()
     resized = Signal()
     PAD = 14
+    UNDER = Space.L  # empty pixels under it
 
     def __init__(self, style: ChatStyle, parent: QWidget) -> None:
         super().__init__(parent)
@@ -51,19 +52,25 @@ class MessageEditor(QWidget):
 
     def height_for(self, width: int) -> int:
         self.edit.setFixedWidth(width - 2 * self.PAD)
-        return self.edit.wanted_height() + self.send_button.sizeHint().height() + Space.M + 2 * Space.M
+        return (
+            self.edit.wanted_height()
+            + self.send_button.sizeHint().height()
+            + Space.M
+            + 2 * Space.M
+            + self.UNDER
+        )
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self.edit.move(self.PAD, Space.M)
         send, cancel = self.send_button.sizeHint(), self.cancel_button.sizeHint()
-        y = self.height() - Space.M - send.height()
+        y = self.height() - self.UNDER - Space.M - send.height()
         x = self.width() - self.PAD - send.width()
         self.send_button.setGeometry(QRect(x, y, send.width(), send.height()))
         x -= Space.S + cancel.width()
         self.cancel_button.setGeometry(QRect(x, y, cancel.width(), cancel.height()))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        paint_bubble(self, self.rect())
+        paint_bubble(self, self.rect().adjusted(0, 0, 0, -self.UNDER))
 
     def enterEvent(self, event: QEnterEvent) -> None:
         self.entered.emit()

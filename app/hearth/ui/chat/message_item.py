@@ -79,6 +79,7 @@ class MessageItem:
         self._progress = ""
         self._block_rows = 0  # rows before the first one that shows a block
         self._seen_finished = 0  # finished blocks that have their final rows
+        self._footer_shows: Message | None = None
         self.dropped: list[Row] = []  # rows that are gone and whose widgets the view has to take back
 
     @property
@@ -233,10 +234,13 @@ class MessageItem:
         old = self.rows[place + 1 :]
         if [row.kind for row in old] == [row.kind for row in tail]:
             for row, new in zip(old, tail, strict=True):
-                if row.text != new.text or row.kind is RowKind.FOOTER:
-                    row.text, row.changed = new.text, True
-                    row.measured = row.measured and row.kind is RowKind.FOOTER
+                if row.text != new.text:
+                    row.text, row.changed, row.measured = new.text, True, False
+                elif row.kind is RowKind.FOOTER and self._footer_shows is not self.message:
+                    row.changed = True
+            self._footer_shows = self.message
             return
+        self._footer_shows = self.message
         self._cut(place + 1)
         for row in tail:
             self._append(row, style, width)
@@ -312,6 +316,7 @@ def _gap(row: Row, before: Row | None) -> int:
         case RowKind.CODE | RowKind.FAILED:
             return Space.M
         case RowKind.TEXT:
-            heading = row.block is not None and row.block.source.lstrip().startswith("#")
-            return 22 if heading and before.kind is not RowKind.NOTICE else Space.M
+            if row.block is not None and row.block.source.lstrip().startswith("#"):
+                return Space.XL
+            return Space.L if before.kind is RowKind.CODE else Space.M
     return Space.S

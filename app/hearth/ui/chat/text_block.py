@@ -13,6 +13,7 @@ from PySide6.QtGui import (
     QKeySequence,
     QMouseEvent,
     QPalette,
+    QTextBlockFormat,
     QTextCursor,
     QWheelEvent,
 )
@@ -47,6 +48,7 @@ class TextBlock(QTextBrowser):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setLineWrapMode(QTextEdit.LineWrapMode.FixedPixelWidth)
         self.setOpenLinks(False)
         self.setOpenExternalLinks(False)
         self.setUndoRedoEnabled(False)
@@ -83,10 +85,18 @@ class TextBlock(QTextBrowser):
         self._html = None
         self.has_links = False
         self.setPlainText(text)
+        spaced = QTextBlockFormat()
+        spaced.setLineHeight(ChatStyle.LINE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        cursor = QTextCursor(self.document())
+        cursor.select(QTextCursor.SelectionType.Document)
+        cursor.mergeBlockFormat(spaced)
 
     def height_for(self, width: int) -> int:
         document = self.document()
-        document.setTextWidth(width)
+        if self.lineWrapColumnOrWidth() != width:
+            self.setLineWrapColumnOrWidth(width)
+        if document.textWidth() != width:
+            document.setTextWidth(width)
         return ceil(document.size().height())
 
     def position_at(self, point: QPoint) -> int:
