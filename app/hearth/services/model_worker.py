@@ -134,8 +134,13 @@ class ModelWorker:
         self.when_settled(lambda: self._abort(request_id))
 
     def count(self, *, messages: list[ChatMessage] | None = None, text: str | None = None) -> int:
-        """Tokens of a prompt. Blocks for one exchange with the host. Raises HearthError."""
-        return self._host().count(messages=messages, text=text)
+        """Tokens of a prompt. Blocks for one exchange with the host; on the worker's thread. Raises HearthError."""
+        try:
+            return self._host().count(messages=messages, text=text)
+        except HostCrashed as crash:
+            # Known here before the reader's own report has its turn: whoever asks next must not see a ready model.
+            self._host_ended(crash)
+            raise
 
     def stats(self) -> dict[str, int | float]:
         """The host's figures. Blocks for one exchange with the host. Raises HearthError."""
