@@ -506,6 +506,7 @@ class ChatView(QAbstractScrollArea):
             widget.link_clicked.connect(self.link_activated)
             widget.pressed.connect(lambda: self._start_selection(widget))
             widget.dragged.connect(self._drag_selection)
+            widget.left_by_key.connect(self.focusNextPrevChild)
         elif isinstance(widget, Bubble):
             widget.text_block.pressed.connect(lambda: self._start_selection(widget))
             widget.text_block.dragged.connect(self._drag_selection)

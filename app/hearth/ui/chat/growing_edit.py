@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import ceil
 
 from PySide6.QtCore import QMimeData, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QFontMetricsF, QInputMethodEvent, QKeyEvent
-from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSizePolicy, QWidget
+from PySide6.QtGui import QContextMenuEvent, QFont, QFontMetricsF, QInputMethodEvent, QKeyEvent
+from PySide6.QtWidgets import QFrame, QMenu, QPlainTextEdit, QSizePolicy, QWidget
 
-from hearth.ui.chat.text_block import text_menu
+from hearth.ui.chat.text_menu import text_menu
 
 
 class GrowingEdit(QPlainTextEdit):
@@ -96,8 +96,12 @@ class GrowingEdit(QPlainTextEdit):
         if source.hasText():
             self.insertPlainText(source.text())
 
-    def contextMenuEvent(self, event: object) -> None:
-        text_menu(self, editable=True).popup(self.cursor().pos())
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        self.menu().popup(event.globalPos())
+
+    def menu(self) -> QMenu:
+        """The context menu, in Hearth's own words."""
+        return text_menu(self)
 
     @property
     def text(self) -> str:

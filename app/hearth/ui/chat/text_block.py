@@ -6,20 +6,17 @@ from math import ceil
 
 from PySide6.QtCore import QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import (
-    QAction,
     QContextMenuEvent,
     QEnterEvent,
     QKeyEvent,
-    QKeySequence,
     QMouseEvent,
     QPalette,
     QTextBlockFormat,
     QTextCursor,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QFrame, QMenu, QPlainTextEdit, QTextBrowser, QTextEdit, QWidget
+from PySide6.QtWidgets import QFrame, QTextBrowser, QTextEdit, QWidget
 
-from hearth.i18n import tr
 from hearth.ui.chat.chat_style import ChatStyle
 from hearth.ui.chat.markdown_html import may_follow
 from hearth.ui.theme import colour
@@ -33,12 +30,14 @@ class TextBlock(QTextBrowser):
         link_clicked: a web or mail link was clicked.
         pressed: the left mouse button went down.
         dragged: the mouse moved with that button down; its place on the screen.
+        left_by_key: Tab (True) or Shift+Tab found no further link.
     """
 
     entered = Signal()
     link_clicked = Signal(str)
     pressed = Signal()
     dragged = Signal(QPoint)
+    left_by_key = Signal(bool)
 
     def __init__(self, style: ChatStyle, parent: QWidget) -> None:
         super().__init__(parent)
@@ -130,11 +129,28 @@ class TextBlock(QTextBrowser):
         if event.buttons() & Qt.MouseButton.LeftButton:
             self.dragged.emit(event.globalPosition().toPoint())
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        event.accept()
+
     def focus_link(self, forward: bool) -> None:
         """Take the keyboard, at the first or last link."""
         self.setFocus(Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason)
         self.moveCursor(QTextCursor.MoveOperation.Start if forward else QTextCursor.MoveOperation.End)
         super().focusNextPrevChild(forward)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Go to the next link, and from the last one out of the block."""
+        before = self.textCursor()
+        done = super().focusNextPrevChild(forward)
+        after = self.textCursor()
+        stayed = (before.selectionStart(), before.selectionEnd()) == (
+            after.selectionStart(),
+            after.selectionEnd(),
+        )
+        if self.hasFocus() and stayed:  # backwards, Qt finds the first link again and again
+            self.left_by_key.emit(forward)
+        return done
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         event.ignore()
@@ -148,32 +164,3 @@ class TextBlock(QTextBrowser):
 
     def _hovered(self, url: QUrl) -> None:
         self.setToolTip(url.toDisplayString() if not url.isEmpty() else "")
-
-
-def text_menu(field: QPlainTextEdit | QTextEdit, *, editable: bool) -> QMenu:
-    """The context menu of a text field; it deletes itself when it closes."""
-    menu = QMenu(field)
-    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    selected = field.textCursor().hasSelection()
-
-    def add(text: str, key: QKeySequence.StandardKey, enabled: bool) -> QAction:
-        action = menu.addAction(text)
-        action.setShortcut(QKeySequence(key))
-        action.setEnabled(enabled)
-        return action
-
-    if editable:
-        add(tr("Undo"), QKeySequence.StandardKey.Undo, field.document().isUndoAvailable()).triggered.connect(
-            field.undo
-        )
-        add(tr("Redo"), QKeySequence.StandardKey.Redo, field.document().isRedoAvailable()).triggered.connect(
-            field.redo
-        )
-        menu.addSeparator()
-        add(tr("Cut"), QKeySequence.StandardKey.Cut, selected).triggered.connect(field.cut)
-    add(tr("Copy"), QKeySequence.StandardKey.Copy, selected).triggered.connect(field.copy)
-    if editable:
-        add(tr("Paste"), QKeySequence.StandardKey.Paste, field.canPaste()).triggered.connect(field.paste)
-    menu.addSeparator()
-    add(tr("Select all"), QKeySequence.StandardKey.SelectAll, True).triggered.connect(field.selectAll)
-    return menu
