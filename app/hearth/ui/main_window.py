@@ -123,7 +123,7 @@ class MainWindow(QMainWindow):
             self.splitter.setStretchFactor(place, 1 if place == 1 else 0)
             widget.resize(width, 600)
         self.splitter.setSizes([250, 650, 280])
-        self.toast = Toast(self)
+        self.toast = Toast(self, self.middle)
 
     def _build_sidebar(self) -> QWidget:
         self.sidebar = QFrame(self)

@@ -198,10 +198,13 @@ class ModelPopup(QFrame):
             empty.setContentsMargins(12, 12, 12, 12)
             self._column.addWidget(empty)
         self._column.addStretch(1)
+        self._column.activate()
 
     def open_below(self, button: QWidget) -> None:
         """Show the list under `button`, with the keyboard in it."""
-        wanted = self._list.sizeHint().height() + self.import_button.sizeHint().height() + 24
+        self.ensurePolished()
+        rows = self._column.heightForWidth(_POPUP_WIDTH - 2)
+        wanted = rows + self.import_button.sizeHint().height() + 20
         self.resize(_POPUP_WIDTH, min(_POPUP_HEIGHT, wanted))
         self.move(button.mapToGlobal(QPoint(0, button.height() + 4)))
         self.show()

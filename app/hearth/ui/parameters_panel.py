@@ -10,7 +10,6 @@ import msgspec
 from PySide6.QtCore import QRegularExpression, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QRegularExpressionValidator, QWheelEvent
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
@@ -141,7 +140,7 @@ class ParameterRow(QWidget):
         self.field = _SpinBox(self)
         self.field.setAccessibleName(label)
         self.field.setAccessibleDescription(tip)
-        self.field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.field.lineEdit().setTextMargins(7, 0, 7, 0)
         self.field.setDecimals(parameter.decimals)
         self.field.setRange(parameter.low, parameter.high)
         self.field.setSingleStep(parameter.step)
@@ -305,7 +304,7 @@ class ParametersPanel(QWidget):
         self.prompt = QPlainTextEdit(self)
         self.prompt.setObjectName("systemPrompt")
         self.prompt.setTabChangesFocus(True)
-        self.prompt.setFixedHeight(110)
+        self.prompt.setFixedHeight(88)
         self.prompt.setProperty("kind", "field")
         self.prompt.textChanged.connect(self._on_edited)
         tip = tr("Told to the model before the conversation.")

@@ -9,15 +9,17 @@ from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QEnterEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 _SECONDS = 8
-_GAP = 24
+_GAP = 16
 
 
 class Toast(QFrame):
-    """Lies over its parent, shows one message at a time and leaves by itself, but not while the pointer is on it."""
+    """Lies over the window, shows one message at a time and leaves by itself, but not while the pointer is on it."""
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, over: QWidget) -> None:
+        """`over`: the part of `parent` whose foot the toast lies on; all of it while that part is hidden."""
         super().__init__(parent)
-        self._over = parent
+        self._window = parent
+        self._over = over
         self.setObjectName("toast")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._text = QLabel(self)
@@ -38,7 +40,7 @@ class Toast(QFrame):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_SECONDS * 1000)
         self._timer.timeout.connect(self.hide)
-        parent.installEventFilter(self)
+        over.installEventFilter(self)
         self.hide()
 
     def show_message(self, text: str, label: str = "", action: Callable[[], None] | None = None) -> None:
@@ -71,12 +73,14 @@ class Toast(QFrame):
         return super().eventFilter(watched, event)
 
     def _place(self) -> None:
-        widest = max(200, self._over.width() - 2 * _GAP)
+        over = self._over if self._over.isVisible() else self._window
+        widest = max(200, over.width() - 2 * _GAP)
         wanted = self._text.fontMetrics().horizontalAdvance(self._text.text()) + 70
         width = min(widest, wanted + (self.button.sizeHint().width() if self._action else 0), 560)
         self.setFixedWidth(width)
         self.setFixedHeight(max(self.heightForWidth(width), self.minimumSizeHint().height()))
-        self.move(QPoint((self._over.width() - width) // 2, self._over.height() - self.height() - _GAP))
+        corner = QPoint((over.width() - width) // 2, over.height() - self.height() - _GAP)
+        self.move(over.mapTo(self._window, corner))
 
     @Slot()
     def _on_clicked(self) -> None:

@@ -27,6 +27,8 @@ QMenuBar::item:selected { background: $hover; }
 #sectionHeading { font-weight: 600; }
 #resetParameter { padding: 0 4px; }
 QDoubleSpinBox, QLineEdit#seed { padding: 3px 7px; }
+QAbstractSpinBox QLineEdit { background: transparent; border: none; padding: 0; }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; height: 0; border: none; }
 
 #modelPicker { font-weight: 600; color: $text; padding: 5px 10px; border-radius: 8px; }
 #modelPopup { background: $surface; border: 1px solid $field_border; border-radius: 10px; }

@@ -1,0 +1,121 @@
+"""From starting the program to a painted window, and from Enter to the first token.
+
+`python tests/benchmarks/startup.py [MODEL_FOLDER]`, under a display or under Xvfb: xvfb-run -a python ... Each start is
+a new process on one home, the first of them on an empty home; the model is loaded before Enter is pressed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+STORIES = Path(__file__).parents[3] / "shared" / "data" / "models" / "stories260k-onnx" / "float32"
+APP = Path(__file__).parents[2] / "app"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description="Seconds to the window, and to the first token.")
+    arguments.add_argument("model", type=Path, nargs="?", default=STORIES, help="a model folder")
+    arguments.add_argument("--runs", type=int, default=7)
+    arguments.add_argument("--inside", type=float, help=argparse.SUPPRESS)
+    chosen = arguments.parse_args()
+    if chosen.inside is not None:
+        print(json.dumps(_inside(chosen.inside, chosen.model)))
+        return
+    with tempfile.TemporaryDirectory() as home:
+        runs = [_run(home, chosen.model) for _ in range(chosen.runs)]
+    print(f"{'':<28}{'first':>9}{'median':>9}{'worst':>9}   (ms, {chosen.runs} starts)")
+    for name in runs[0]:
+        values = [run[name] * 1000 for run in runs]
+        print(f"{name:<28}{values[0]:>9.0f}{statistics.median(values):>9.0f}{max(values):>9.0f}")
+
+
+def _run(home: str, model: Path) -> dict[str, float]:
+    environment = {**os.environ, "HEARTH_HOME": home, "PYTHONPATH": str(APP)}
+    command = [sys.executable, __file__, str(model), "--inside", repr(time.time())]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def _inside(started: float, model: Path) -> dict[str, float]:
+    """The program itself, with a hand that presses Enter."""
+    from hearth.ui import app as application
+
+    figures: dict[str, float] = {}
+
+    class Watched(application.MainWindow):
+        def paintEvent(self, event: object) -> None:
+            super().paintEvent(event)  # type: ignore[arg-type]
+            figures.setdefault("window painted", time.time() - started)
+
+        def start(self) -> None:
+            self.ready.connect(lambda: figures.setdefault("conversations on view", time.time() - started))
+            super().start()
+            from PySide6.QtCore import QTimer
+
+            QTimer.singleShot(0, lambda: _press_enter(self, model, figures))
+
+    application.MainWindow = Watched  # type: ignore[misc]
+    application.run_window()
+    return figures
+
+
+def _press_enter(window, model: Path, figures: dict[str, float]) -> None:  # type: ignore[no-untyped-def]
+    from hearth.services.events import AnswerGrew
+
+    _until(lambda: window.hearth is not None and window.models.entries is not None)
+    if not window.models.entries:
+        window.models.import_folder(model)
+        _until(lambda: window.models.dialog is not None and window.models.dialog.import_button.isEnabled())
+        window.models.dialog.import_button.click()
+        _until(lambda: window.models.current)
+    for name in ("Enter, model not loaded", "Enter, model loaded"):
+        grown: list[float] = []
+
+        def note(_: AnswerGrew, grown: list[float] = grown) -> None:
+            grown.append(time.perf_counter())
+
+        if name.endswith("not loaded"):
+            window.hearth.pool.unload(window.models.current)
+            _until(lambda: window.models.status().state == "unloaded")
+        window.bridge.answer_grew.connect(note)
+        window.session.new_chat()
+        window.composer.set_text("Once upon a time")
+        pressed = time.perf_counter()
+        window.composer.button.click()
+        _until(lambda grown=grown: grown)
+        figures[name] = grown[0] - pressed
+        window.bridge.answer_grew.disconnect(note)
+        _until(lambda: not window.session.is_busy())
+    window.close()
+
+
+def _until(condition: Callable[[], object], seconds: float = 60) -> None:
+
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the window did not come into the state that was waited for")
+        _live(25)
+
+
+def _live(milliseconds: int) -> None:
+    """Let the window live for a while. QTest.qWait would keep the interpreter from all other threads."""
+    from PySide6.QtCore import QEventLoop, QTimer
+
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+if __name__ == "__main__":
+    main()

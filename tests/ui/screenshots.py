@@ -1,0 +1,249 @@
+"""Pictures of the window in its main states, light and dark: `make screenshots` writes them to screenshots/.
+
+Each is taken from the real window on real services, at the scale that QT_SCALE_FACTOR gives.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtCore import QCoreApplication, QEventLoop, QRect, Qt, QTimer
+from PySide6.QtGui import QPainter, QPixmap
+from PySide6.QtWidgets import QApplication, QWidget
+
+from hearth import i18n
+from hearth.conversations.message import (
+    AnswerUsage,
+    MessageError,
+    MessageStatus,
+    Part,
+    PartKind,
+    Role,
+)
+from hearth.services.events import ModelState
+from hearth.services.hearth import Hearth
+from hearth.ui import theme
+from hearth.ui.main_window import MainWindow
+from hearth.ui.worker_thread import qt_thread
+
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT.parent / "shared" / "data" / "models" / "stories260k-onnx" / "float32"
+SIZE = (1180, 780)
+QUESTION = "How do I read a large CSV file line by line in Python, without loading all of it?"
+ANSWER = """Use the standard library's `csv` module: it reads **one row at a time**, so the size of the file does not matter.
+
+```python
+import csv
+
+with open("measurements.csv", newline="", encoding="utf-8") as file:
+    for row in csv.DictReader(file):
+        if float(row["temperature"]) > 40:
+            print(row["station"], row["temperature"])
+```
+
+A few things to know:
+
+1. `newline=""` leaves line ends to the `csv` module.
+2. `DictReader` takes the names from the first line.
+3. A generator keeps it lazy: `hot = (row for row in reader if ...)`.
+
+| Way | Memory | Speed |
+|---|---|---|
+| `csv` | constant | good |
+| `pandas.read_csv` | the whole file | best |
+"""
+
+
+def main() -> int:
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
+    app = QApplication(sys.argv[:1])
+    app.setQuitOnLastWindowClosed(False)
+    i18n.use_language("en")
+    for mode in ("light", "dark"):
+        theme.theme().apply(mode)
+        with tempfile.TemporaryDirectory() as home:
+            os.environ["HEARTH_HOME"] = home
+            Photographer(folder, mode).take_all()
+        with tempfile.NamedTemporaryFile() as file:
+            os.environ["HEARTH_HOME"] = file.name
+            Photographer(folder, mode).take_problem()
+    return 0
+
+
+class Photographer:
+    """Leads one window through its states and takes a picture of each."""
+
+    def __init__(self, folder: Path, mode: str) -> None:
+        self._folder = folder
+        self._mode = mode
+        scale = os.environ.get("QT_SCALE_FACTOR", "1")
+        self._suffix = "" if float(scale) == 1 else f"@{scale}x"
+        self.window = MainWindow(lambda: Hearth.open(thread_factory=qt_thread))
+        self.window.resize(*SIZE)
+        self.window.show()
+        self.window.start()
+
+    def take_all(self) -> None:
+        window = self.window
+        wait(lambda: window.hearth is not None and window.models.entries is not None)
+        self._take("welcome")
+        self._import()
+        self._take("empty-chat")
+        window.panel.rows["temperature"].field.setValue(0)
+        self._ask("Once upon a time")
+        wait(lambda: not window.session.is_busy() and window.session.last(Role.ASSISTANT) is not None)
+        self._take("story")
+        self._fill()
+        window.conversations.refresh()
+        wait(lambda: window.list.model.rowCount() == 6)
+        self._open("Reading a large CSV file")
+        self._take("conversation")
+        window.actions_.toggle_panel.setChecked(True)
+        self._take("parameters")
+        window.picker.open()
+        self._take("models", window.picker.popup)
+        window.picker.popup.hide()
+        window.conversations.delete(window.list.model.conversations()[-1].id)
+        wait(window.toast.isVisible)
+        self._take("undo")
+        window.toast.hide()
+        window.actions_.toggle_panel.setChecked(False)
+        self._open("A failed answer")
+        self._take("failed")
+        self._open("中文和日本語")
+        self._take("chinese")
+        window.resize(620, 640)
+        window.actions_.toggle_sidebar.setChecked(False)
+        self._take("narrow")
+        self._close()
+
+    def take_problem(self) -> None:
+        wait(lambda: self.window.pages.currentWidget() is self.window.problem)
+        self._take("problem")
+        self._close()
+
+    def _import(self) -> None:
+        window = self.window
+        window.models.import_folder(MODEL.parent / "gone")
+        wait(lambda: window.models.dialog is not None and window.models.dialog.error())
+        self._take("import-problem", window.models.dialog)
+        window.models.dialog.reject()
+        window.models.import_folder(MODEL)
+        wait(lambda: window.models.dialog is not None and window.models.dialog.import_button.isEnabled())
+        dialog = window.models.dialog
+        dialog.name_field.setText("stories260k")
+        self._take("import", dialog)
+        dialog.import_button.click()
+        wait(lambda: window.models.current == "stories260k")
+        wait(lambda: window.picker.status("stories260k").state is ModelState.READY)
+
+    def _ask(self, text: str) -> None:
+        self.window.composer.set_text(text)
+        self.window.composer.button.click()
+        wait(lambda: self.window.session.is_busy() or self.window.session.messages)
+
+    def _fill(self) -> None:
+        """Conversations as they are in use, written by the store."""
+        store = self.window.hearth.conversations
+        for title in ("Holiday in Lisbon", "Letter to the landlord"):
+            store.create(title=title, model="stories260k")
+        self._write(
+            "中文和日本語",
+            "春天的诗有哪些？日本の俳句も教えて。",
+            "唐诗里写春天的名句很多：\n\n> 好雨知时节，当春乃发生。\n\n俳句では「古池や蛙飛び込む水の音」が有名です。",
+        )
+        self._write("A failed answer", "Tell me a long story.", "It was a dark night, and the", failed=True)
+        self._write("Reading a large CSV file", QUESTION, ANSWER)
+
+    def _write(self, title: str, question: str, answer: str, *, failed: bool = False) -> None:
+        store = self.window.hearth.conversations
+        conversation = store.create(title=title, model="stories260k")
+        asked = store.add_message(
+            conversation.id, parent_id=None, role=Role.USER, parts=[Part(PartKind.TEXT, question)]
+        )
+        reply = store.add_message(
+            conversation.id,
+            parent_id=asked.id,
+            role=Role.ASSISTANT,
+            parts=[],
+            status=MessageStatus.STREAMING,
+            model="stories260k",
+        )
+        usage = AnswerUsage(
+            prompt_tokens=38,
+            cached_tokens=0,
+            generated_tokens=214,
+            seconds_to_first_token=0.31,
+            seconds=9.2,
+            tokens_per_second=24.1,
+            finish_reason="stop",
+            context_tokens=252,
+            context_length=4096,
+        )
+        error = MessageError("host_crashed", {"name": "stories260k", "reason": "killed by signal 9"})
+        store.finish_answer(
+            reply.id,
+            [Part(PartKind.TEXT, answer)],
+            MessageStatus.FAILED if failed else MessageStatus.COMPLETE,
+            usage=None if failed else usage,
+            error=error if failed else None,
+        )
+
+    def _open(self, title: str) -> None:
+        window = self.window
+        row = next(row for row in window.list.model.conversations() if row.title == title)
+        window.session.open(row.id)
+        wait(lambda: window.session.conversation is not None and window.session.conversation.id == row.id)
+        wait(lambda: window.session.messages)
+
+    def _take(self, name: str, over: QWidget | None = None) -> None:
+        """A picture of the window, with a dialog or list that lies over it."""
+        _live(250)
+        picture: QPixmap = self.window.grab()
+        if over is not None:
+            painter = QPainter(picture)
+            place = over.mapToGlobal(over.rect().topLeft()) - self.window.mapToGlobal(
+                self.window.rect().topLeft()
+            )
+            painter.drawPixmap(place, over.grab())
+            painter.setPen(theme.colour("field_border"))  # stands for the frame that the system draws
+            painter.drawRect(QRect(place, over.size()).adjusted(-1, -1, 0, 0))
+            painter.end()
+        file = self._folder / f"{name}-{self._mode}{self._suffix}.png"
+        if not picture.save(str(file)):
+            raise OSError(f"{file} cannot be written")
+        print(file)
+
+    def _close(self) -> None:
+        self.window.close()
+        wait(self.window.is_closed)
+        self.window.deleteLater()
+
+
+def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Let the window live until `condition` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the window did not come into the state that was waited for")
+        _live(10)
+
+
+def _live(milliseconds: int) -> None:
+    """Let the window live for a while. QTest.qWait would keep the interpreter from all other threads."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
