@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hearth.ui.chat.markdown import MAX_BLOCK, Block, BlockKind, MarkdownStream
@@ -68,6 +68,7 @@ def test_pieces_cut_anywhere_give_the_blocks_of_the_whole_text(text: str, places
     assert described(blocks_of(cut(text, places))) == whole(text)
 
 
+@example("```\n ")
 @given(_TEXTS)
 def test_single_characters_give_the_blocks_of_the_whole_text(text: str) -> None:
     assert described(blocks_of(list(text))) == whole(text)

@@ -126,9 +126,11 @@ class _Fence:
 
     def may_close(self, partial: str) -> bool:
         """Whether a line that starts so could still be the closing fence, or whether its indent is not known."""
-        if self._in_line:
+        if self._in_line or len(partial) > MAX_LINE:
             return False
-        body = partial.lstrip(" ")
+        body = partial.lstrip(" \t")
+        if not body:  # white space alone at the end of the text is no line
+            return True
         return len(partial) - len(body) <= 3 and not body.rstrip(" \t").strip(self._marker)
 
     def add(self, text: str) -> None:
@@ -187,8 +189,9 @@ class MarkdownStream:
         """The text has ended: everything is final."""
         self._settle()
         if self._fence is not None:
-            if self._partial and not self._fence.closes(self._partial):
-                self._fence.add(self._partial)
+            rest = self._partial
+            if self._fence.in_line or (rest.strip(" \t") and not self._fence.closes(rest)):
+                self._fence.add(rest)
             self._close_fence()
         else:
             self._blocks.extend(self._parse_open())
