@@ -86,11 +86,11 @@ class Footer(QWidget):
     def buttons(self) -> list[QuietButton]:
         """All buttons, from left to right."""
         return [
-            self.previous_button,
-            self.next_button,
             self.copy_button,
             self.regenerate_button,
             self.edit_button,
+            self.previous_button,
+            self.next_button,
         ]
 
     def bind(self, message: Message) -> None:
@@ -148,14 +148,13 @@ class Footer(QWidget):
         wide = size * len(actions) + (2 * size + version_width if versions else 0)
         x = self.width() - wide
         text_width = max(0, x - Space.S)
+        for button in actions:
+            button.move(x, 1)
+            x += size
         if versions:
             self.previous_button.move(x, 1)
             self._version.setGeometry(x + size, 1, version_width, size)
             self.next_button.move(x + size + version_width, 1)
-            x += 2 * size + version_width
-        for button in actions:
-            button.move(x, 1)
-            x += size
         shown = self._label.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, text_width)
         self._label.setText(shown)
         self._label.setToolTip(self._text if shown != self._text else "")
