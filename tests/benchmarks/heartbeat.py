@@ -15,6 +15,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import shiboken6
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
@@ -83,6 +84,7 @@ def _measure(app: QApplication, folder: Path, seconds: float) -> None:
         )
     window.close()
     _until(window.is_closed)
+    shiboken6.delete(window)  # before the application
 
 
 def _beats(seconds: float, between: Callable[[], None]) -> list[float]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+import shiboken6
 from PySide6.QtCore import QCoreApplication, QEventLoop, QRect, Qt, QTimer
 from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
@@ -226,7 +227,7 @@ class Photographer:
     def _close(self) -> None:
         self.window.close()
         wait(self.window.is_closed)
-        self.window.deleteLater()
+        shiboken6.delete(self.window)  # before the application
 
 
 def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:

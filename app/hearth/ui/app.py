@@ -10,6 +10,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import shiboken6
 from PySide6.QtCore import QCoreApplication, QObject, QSocketNotifier, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
@@ -102,6 +103,8 @@ def run_window() -> int:
     window.start()
     status = app.exec()
     sys.excepthook = sys.__excepthook__
+    # The window dies here, and not when the interpreter gathers its last garbage, after the application.
+    shiboken6.delete(window)
     return status
 
 

@@ -40,7 +40,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     kv_cache_bytes: int
     max_slots: int = 8
     max_context: int = 0
-    step_milliseconds: int = 150
+    step_milliseconds: int = 175
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
