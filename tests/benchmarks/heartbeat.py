@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QApplication
 from hearth.conversations.message import Role
 from hearth.services.hearth import Hearth
 from hearth.ui import theme
+from hearth.ui.app import settle_memory
 from hearth.ui.main_window import MainWindow
 from hearth.ui.worker_thread import qt_thread
 
@@ -44,6 +45,7 @@ def main() -> None:
 
 def _measure(app: QApplication, folder: Path, seconds: float) -> None:
     window = MainWindow(lambda: Hearth.open(thread_factory=qt_thread))
+    window.ready.connect(settle_memory)
     window.show()
     window.start()
     _until(lambda: window.hearth is not None and window.models.entries is not None)
