@@ -1,0 +1,239 @@
+"""The window's widgets, where they lie and how they look; it knows nothing of Hearth's services."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, Qt, QUrl, Slot
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QLineEdit,
+    QMainWindow,
+    QMessageBox,
+    QPlainTextEdit,
+    QSplitter,
+    QStackedWidget,
+    QTextEdit,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hearth import __version__, paths
+from hearth.i18n import tr
+from hearth.ui import theme, window_state
+from hearth.ui.banner import Banner
+from hearth.ui.chat.chat_view import ChatView
+from hearth.ui.chat.composer import Composer
+from hearth.ui.conversation_list import ConversationList
+from hearth.ui.empty_state import EmptyState
+from hearth.ui.menus import build_menus
+from hearth.ui.model_picker import ModelPicker
+from hearth.ui.parameters_panel import ParametersPanel
+from hearth.ui.toast import Toast
+from hearth.ui.window_state import FONT_SCALES
+from hearth.ui.window_style import window_style
+
+TITLE = "Hearth"
+
+
+class WindowFrame(QMainWindow):
+    """Conversations on the left, the chat in the middle, parameters on the right.
+
+    Attributes:
+        pages: the three columns (`splitter`), or what keeps Hearth from starting (`problem`).
+        middle: the messages (`view`), or the words that lead on (`empty`).
+        actions_: everything in the menus.
+        state: what is remembered of how it lies on the screen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle(TITLE)
+        self.setMinimumSize(560, 420)
+        self._build()
+        self.actions_ = build_menus(self)
+        self._connect_actions()
+        self._restyle()
+        theme.theme().changed.connect(self._restyle)
+        self.state = window_state.restore(self, self.splitter)
+        self._apply_state()
+
+    # Building
+
+    def _build(self) -> None:
+        self.pages = QStackedWidget(self)
+        self.setCentralWidget(self.pages)
+        self.problem = EmptyState(self)
+        self.problem.second_triggered.connect(self.close)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setHandleWidth(1)
+        self.pages.addWidget(self.splitter)
+        self.pages.addWidget(self.problem)
+        self.panel = ParametersPanel(self)
+        self.panel.setMinimumWidth(250)
+        self.panel.setMaximumWidth(420)
+        for place, (widget, width) in enumerate(
+            ((self._build_sidebar(), 250), (self._build_centre(), 650), (self.panel, 280))
+        ):
+            self.splitter.addWidget(widget)
+            self.splitter.setStretchFactor(place, 1 if place == 1 else 0)
+            widget.resize(width, 600)
+        self.splitter.setSizes([250, 650, 280])
+        self.toast = Toast(self, self.middle)
+
+    def _build_sidebar(self) -> QWidget:
+        self.sidebar = QFrame(self)
+        self.sidebar.setObjectName("sidebar")
+        self.sidebar.setMinimumWidth(180)
+        self.sidebar.setMaximumWidth(420)
+        self.new_chat_button = _icon_button("plus", tr("New chat"), self.sidebar)
+        self.new_chat_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.new_chat_button.setText(tr("New chat"))
+        self.list = ConversationList(self.sidebar)
+        header = QHBoxLayout()
+        header.setContentsMargins(10, 10, 10, 6)
+        header.addWidget(self.new_chat_button)
+        header.addStretch(1)
+        layout = QVBoxLayout(self.sidebar)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(header)
+        layout.addWidget(self.list, 1)
+        return self.sidebar
+
+    def _build_centre(self) -> QWidget:
+        centre = QWidget(self)
+        centre.setObjectName("centre")
+        centre.setMinimumWidth(320)
+        bar = QFrame(centre)
+        bar.setObjectName("topBar")
+        self.sidebar_button = _icon_button("sidebar", tr("Show or hide the conversations"), bar)
+        self.panel_button = _icon_button("panel", tr("Show or hide the parameters"), bar)
+        self.picker = ModelPicker(bar)
+        top = QHBoxLayout(bar)
+        top.setContentsMargins(10, 8, 10, 8)
+        top.addWidget(self.sidebar_button)
+        top.addWidget(self.picker)
+        top.addStretch(1)
+        top.addWidget(self.panel_button)
+        self.banner = Banner(centre)
+        self.empty = EmptyState(centre)
+        self.view = ChatView(centre)
+        self.composer = Composer(centre)
+        self.middle = QStackedWidget(centre)
+        self.middle.addWidget(self.empty)
+        self.middle.addWidget(self.view)
+        layout = QVBoxLayout(centre)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(bar)
+        layout.addWidget(self.banner)
+        layout.addWidget(self.middle, 1)
+        layout.addWidget(self.composer)
+        self.empty.show_words("", "")
+        self.composer.set_enabled_reason(tr("Opening your conversations…"))
+        return centre
+
+    def _connect_actions(self) -> None:
+        actions = self.actions_
+        self.new_chat_button.clicked.connect(actions.new_chat.trigger)
+        self.sidebar_button.clicked.connect(actions.toggle_sidebar.trigger)
+        self.panel_button.clicked.connect(actions.toggle_panel.trigger)
+        actions.quit.triggered.connect(self.close)
+        actions.copy.triggered.connect(self._on_copy)
+        actions.toggle_sidebar.toggled.connect(self._on_sidebar)
+        actions.toggle_panel.toggled.connect(self._on_panel)
+        actions.zoom_in.triggered.connect(lambda: self._zoom(1))
+        actions.zoom_out.triggered.connect(lambda: self._zoom(-1))
+        actions.zoom_reset.triggered.connect(lambda: self._zoom(0))
+        actions.full_screen.toggled.connect(lambda on: self.showFullScreen() if on else self.showNormal())
+        actions.choose_model.triggered.connect(self.picker.click)
+        actions.open_log.triggered.connect(
+            lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(paths.log_file().parent)))
+        )
+        actions.about.triggered.connect(self._on_about)
+
+    # Looks
+
+    def _apply_state(self) -> None:
+        self.actions_.toggle_sidebar.setChecked(self.state.sidebar)
+        self.actions_.toggle_panel.setChecked(self.state.panel)
+        self.sidebar.setVisible(self.state.sidebar)
+        self.panel.setVisible(self.state.panel)
+        self.view.set_font_scale(self.state.font_scale)
+        self.composer.set_font_scale(self.state.font_scale)
+
+    @Slot(bool)
+    def _on_sidebar(self, shown: bool) -> None:
+        self.state.sidebar = shown
+        self.sidebar.setVisible(shown)
+
+    @Slot(bool)
+    def _on_panel(self, shown: bool) -> None:
+        self.state.panel = shown
+        self.panel.setVisible(shown)
+
+    def _zoom(self, step: int) -> None:
+        place = FONT_SCALES.index(self.state.font_scale) + step if step else FONT_SCALES.index(1.0)
+        self.state.font_scale = FONT_SCALES[max(0, min(len(FONT_SCALES) - 1, place))]
+        self.view.set_font_scale(self.state.font_scale)
+        self.composer.set_font_scale(self.state.font_scale)
+
+    @Slot()
+    def _restyle(self) -> None:
+        self.setStyleSheet(window_style(theme.theme().colours))
+        for button, name in (
+            (self.new_chat_button, "plus"),
+            (self.sidebar_button, "sidebar"),
+            (self.panel_button, "panel"),
+        ):
+            button.setIcon(theme.icon(name))
+
+    # What needs no services
+
+    @Slot()
+    def _on_copy(self) -> None:
+        widget = QApplication.focusWidget()
+        if isinstance(widget, QLineEdit | QTextEdit | QPlainTextEdit):
+            widget.copy()
+        else:
+            # The menu has taken the key that the view would have copied its selection for.
+            keys = (QEvent.Type.KeyPress, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+            QApplication.sendEvent(self.view, QKeyEvent(*keys))
+
+    @Slot(str)
+    def ask_to_open(self, url: str) -> None:
+        """Opening a link leaves the machine, so the user is asked, with the whole address in sight."""
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setText(tr("Open this link in the browser?"))
+        box.setInformativeText(url)
+        box.addButton(tr("Open"), QMessageBox.ButtonRole.AcceptRole)
+        copy = box.addButton(tr("Copy"), QMessageBox.ButtonRole.ActionRole)
+        box.addButton(tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(url))
+        box.accepted.connect(lambda: QDesktopServices.openUrl(QUrl(url)))
+        box.open()
+
+    @Slot()
+    def _on_about(self) -> None:
+        box = QMessageBox(self)
+        box.setText(f"Hearth {__version__}")
+        box.setInformativeText(tr("A private assistant that runs on your machine.\nApache License 2.0"))
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.open()
+
+
+def _icon_button(icon: str, name: str, parent: QWidget) -> QToolButton:
+    button = QToolButton(parent)
+    button.setObjectName(f"{icon}Button")
+    button.setIcon(theme.icon(icon))
+    button.setAccessibleName(name)
+    button.setToolTip(name)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
