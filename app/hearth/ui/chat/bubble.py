@@ -48,12 +48,16 @@ class Bubble(QWidget):
             used = limit
         self._bubble_width = used + 2 * self.PAD_X
         height = self.text_block.height_for(used)
+        self._place()  # another text may need another width at the same size of this widget
         return height + self._pad_top + self._pad_bottom
 
     def position_at(self, point: QPoint) -> int:
         return self.text_block.position_at(self.text_block.mapFrom(self, point))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        self._place()
+
+    def _place(self) -> None:
         box = self._box()
         self.text_block.setGeometry(box.adjusted(self.PAD_X, self._pad_top, -self.PAD_X, -self._pad_bottom))
 
