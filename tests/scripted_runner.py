@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hearth.errors import HearthError
+
 VOCAB_SIZE = 197
 
 
@@ -41,6 +43,8 @@ class ScriptedRunner:
     Attributes:
         calls: ("prefill", slot, tokens) and ("decode", rows) in order.
         seconds_per_token, seconds_per_decode: what work costs on `clock`.
+        failure, failing_prefill: raised by the next work of either kind, or of prefill alone.
+        nan_rows: rows of a decode whose logits are not numbers.
     """
 
     def __init__(
@@ -61,6 +65,9 @@ class ScriptedRunner:
         self.calls: list[tuple[str, int] | tuple[str, int, int]] = []
         self.slots: list[list[int]] = [[] for _ in range(max_slots)]
         self.reserved = (0, 0)
+        self.failure: HearthError | None = None
+        self.failing_prefill: HearthError | None = None
+        self.nan_rows: set[int] = set()
 
     def reserve(self, slots: int, length: int) -> bool:
         if slots > self.max_slots or length > self.context_length or slots * length > self.budget_tokens:
@@ -70,15 +77,21 @@ class ScriptedRunner:
         return True
 
     def prefill(self, slot: int, token_ids: Sequence[int]) -> np.ndarray:
+        if error := self.failure or self.failing_prefill:
+            raise error
         self.calls.append(("prefill", slot, len(token_ids)))
         self.clock.now += self.seconds_per_token * len(token_ids)
         return self._append(slot, token_ids)
 
     def decode(self, token_ids: Sequence[int]) -> np.ndarray:
+        if self.failure:
+            raise self.failure
         self.calls.append(("decode", len(token_ids)))
         self.clock.now += self.seconds_per_decode
         assert all(self.slots[row] for row in range(len(token_ids))), "an empty slot would be decoded"
-        return np.stack([self._append(row, [token]) for row, token in enumerate(token_ids)])
+        logits = np.stack([self._append(row, [token]) for row, token in enumerate(token_ids)])
+        logits[list(self.nan_rows)] = np.nan
+        return logits
 
     def _append(self, slot: int, token_ids: Sequence[int]) -> np.ndarray:
         assert token_ids, "an empty chunk"
@@ -91,7 +104,6 @@ class ScriptedRunner:
         return logits
 
     def move(self, source: int, target: int) -> None:
-        assert self.slots[source], "nothing to move"
         assert not self.slots[target], "a sequence would be overwritten"
         self.slots[target], self.slots[source] = self.slots[source], []
 

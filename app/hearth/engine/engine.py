@@ -18,7 +18,8 @@ from hearth.engine.request import Request
 from hearth.engine.sampler import TokenChooser
 from hearth.engine.scheduler import PrefillChunk, Scheduler
 from hearth.engine.sequence import Sequence
-from hearth.errors import HearthError, PromptTooLong, RequestInvalid
+from hearth.errors import HearthError, ModelRunFailed, PromptTooLong, RequestInvalid
+from hearth.i18n import tr
 
 
 class Engine:
@@ -33,10 +34,12 @@ class Engine:
         self,
         runner: ModelRunner,
         *,
-        step_seconds: float = 0.15,
+        name: str = "model",
+        step_seconds: float = 0.2,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.runner = runner
+        self._name = name
         self.scheduler = Scheduler(runner, step_seconds)
         self._clock = clock
         self._sequences: dict[str, Sequence] = {}
@@ -75,52 +78,68 @@ class Engine:
     def abort(self, request_id: str) -> RequestOutput | None:
         return self.finish(request_id, FinishReason.ABORT)
 
-    def fail_all(self, error: HearthError) -> list[RequestOutput]:
-        """End every request with an error, after the runner failed."""
-        outputs = []
-        for sequence in list(self._sequences.values()):
-            output = self._finish(sequence, FinishReason.ERROR)
-            output.error = ErrorInfo.of(error)
-            outputs.append(output)
-        return outputs
-
     def step(self) -> list[RequestOutput]:
         """Compute one step; what every request gained in it."""
-        batch = self.scheduler.schedule()
+        try:
+            batch = self.scheduler.schedule()
+        except HearthError as error:
+            return [self._fail(sequence, error) for sequence in list(self._sequences.values())]
         outputs: list[RequestOutput] = []
         if batch.decode:
-            logits = self.runner.decode([sequence.token_ids[-1] for sequence in batch.decode])
-            for sequence in batch.decode:
-                sequence.computed += 1
-            outputs += self._sample(batch.decode, logits)
+            outputs += self._decode(batch.decode)
         for chunk in batch.prefill:
             outputs += self._prefill(chunk)
-        if not self._sequences:
-            self.runner.release()
         return outputs
+
+    def _decode(self, sequences: list[Sequence]) -> list[RequestOutput]:
+        started = self._clock()
+        try:
+            logits = self.runner.decode([sequence.token_ids[sequence.computed] for sequence in sequences])
+        except HearthError as error:
+            return [self._fail(sequence, error) for sequence in sequences]
+        self.scheduler.decode_seconds = self._clock() - started
+        for sequence in sequences:
+            sequence.computed += 1
+        return self._sample(sequences, logits)
 
     def _prefill(self, chunk: PrefillChunk) -> list[RequestOutput]:
         sequence, started = chunk.sequence, self._clock()
         token_ids = sequence.token_ids[sequence.computed : sequence.computed + chunk.tokens]
-        logits = self.runner.prefill(sequence.slot, token_ids)
+        try:
+            logits = self.runner.prefill(sequence.slot, token_ids)
+        except HearthError as error:
+            return [self._fail(sequence, error)]
         self.scheduler.pace.measured(chunk.tokens, self._clock() - started)
         sequence.computed += chunk.tokens
+        progress = [RequestOutput(request_id=sequence.request.id, prefilled=sequence.computed)]
         if sequence.uncomputed:
-            return [RequestOutput(request_id=sequence.request.id, prefilled=sequence.computed)]
+            return [] if sequence.generated_tokens else progress
         self.scheduler.prefilled(sequence)
         outputs = self._sample([sequence], logits[None])
-        outputs[0].prefilled = sequence.computed
+        for output in outputs:
+            output.prefilled = sequence.prompt_tokens
         return outputs
 
     def _sample(self, sequences: list[Sequence], logits: np.ndarray) -> list[RequestOutput]:
         """Choose and append the next token of each sequence by its row of logits [n, vocab]."""
-        greedy = logits.argmax(axis=1)
         outputs = []
-        for row, sequence in enumerate(sequences):
+        for row, sequence in zip(logits, sequences, strict=True):
+            if not sequence.is_caught_up:
+                continue
+            best = int(row.argmax())
+            if not np.isfinite(row[best]):  # argmax finds a NaN before any number
+                error = ModelRunFailed(name=self._name, reason=tr("its logits are not numbers"))
+                outputs.append(self._fail(sequence, error))
+                continue
             chooser = sequence.chooser
-            token = int(greedy[row]) if chooser.is_plain_greedy else chooser.choose(logits[row])
-            outputs.append(self._append(sequence, token, logits[row]))
+            token = best if chooser.is_plain_greedy else chooser.choose(row)
+            outputs.append(self._append(sequence, token, row))
         return outputs
+
+    def _fail(self, sequence: Sequence, error: HearthError) -> RequestOutput:
+        output = self._finish(sequence, FinishReason.ERROR)
+        output.error = ErrorInfo.of(error)
+        return output
 
     def _append(self, sequence: Sequence, token: int, logits: np.ndarray) -> RequestOutput:
         now = self._clock()
@@ -130,13 +149,13 @@ class Engine:
         if sequence.generated_tokens == 1:
             sequence.first_token = now
         reason = self._reason_to_end(sequence, token)
+        logprobs = sequence.chooser.logprobs(logits, token)
         output = (
             RequestOutput(request_id=sequence.request.id)
             if reason is None
             else self._finish(sequence, reason)
         )
         output.token_ids = [token]
-        logprobs = sequence.chooser.logprobs(logits, token)
         if logprobs is not None:
             output.logprobs = [logprobs]
         return output
@@ -156,6 +175,8 @@ class Engine:
     def _finish(self, sequence: Sequence, reason: FinishReason) -> RequestOutput:
         del self._sequences[sequence.request.id]
         self.scheduler.remove(sequence)
+        if not self._sequences:
+            self.runner.release()
         return RequestOutput(
             request_id=sequence.request.id, finish_reason=reason, usage=sequence.usage(self._clock())
         )

@@ -12,7 +12,7 @@ from hearth.engine.outputs import FinishReason, RequestOutput
 from hearth.engine.request import Request
 from hearth.engine.stream_decoder import StopMatcher, StreamDecoder
 from hearth.engine.tokenizer import Tokenizer
-from hearth.errors import ChatTemplateMissing, HearthError, ModelUnsupported
+from hearth.errors import ChatTemplateMissing, ModelUnsupported
 from hearth.model_folder.folder import ModelFolder
 
 # Less than this is no room to talk in.
@@ -63,7 +63,7 @@ class OrtBackend:
         )
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
             raise ModelUnsupported(name=name, reason="the memory allowed for its context is too small")
-        self._engine = Engine(self._runner, step_seconds=options.step_milliseconds / 1000)
+        self._engine = Engine(self._runner, name=name, step_seconds=options.step_milliseconds / 1000)
         self._streams: dict[str, _TextStream] = {}
         self.info = ModelInfo(
             architecture=folder.config.model.type,
@@ -109,11 +109,7 @@ class OrtBackend:
         return output
 
     def step(self) -> list[RequestOutput]:
-        try:
-            outputs = self._engine.step()
-        except HearthError as error:
-            outputs = self._engine.fail_all(error)
-        return [self._with_text(output) for output in outputs]
+        return [self._with_text(output) for output in self._engine.step()]
 
     def count(self, messages: list[ChatMessage] | None, text: str | None) -> int:
         return len(self._encode(messages, text))

@@ -127,7 +127,12 @@ class OrtRunner:
         return dtype
 
     def reserve(self, slots: int, length: int) -> bool:
-        return self.cache.reserve(slots, length)
+        try:
+            return self.cache.reserve(slots, length)
+        except (OSError, MemoryError) as error:
+            # Half of the buffers may have moved: none can be trusted.
+            self.cache.release()
+            raise ModelRunFailed(name=self._name, reason=_first_line(error)) from error
 
     def move(self, source: int, target: int) -> None:
         self.cache.move(source, target)

@@ -14,8 +14,8 @@ import numpy as np
 from hearth.engine.outputs import TokenLogprobs
 from hearth.engine.sampling_params import SamplingParams
 
-# How many of the most likely tokens are looked at first when a nucleus is cut; most nuclei are far smaller.
-_FIRST_CANDIDATES = 256
+# Tokens at least this likely, by the likeliest one, are looked at first when a nucleus is cut; most hold it.
+_LEAST_WEIGHTS = (1e-3, 1e-6)
 
 
 class TokenChooser:
@@ -84,18 +84,20 @@ class TokenChooser:
 
 
 def candidates(logits: np.ndarray, params: SamplingParams) -> tuple[np.ndarray, np.ndarray]:
-    """The tokens that may be drawn from logits [vocab], best first, and their probabilities (they sum to 1)."""
+    """The tokens that may be drawn from finite logits [vocab], best first, and their probabilities (sum 1)."""
     vocab = logits.size
-    wanted = min(params.top_k or vocab, vocab)
-    if wanted == vocab and params.top_p >= 1.0 and params.min_p <= 0.0:
-        return np.arange(vocab), _softmax(logits, params.temperature)
-    if wanted < vocab:
-        token_ids = _most_likely(logits, wanted)
-        probabilities = _softmax(logits[token_ids], params.temperature)
+    # Logits below the best, in units of the temperature: their exponentials are unnormalized probabilities.
+    distances = (logits - logits.max()) / np.float32(params.temperature)
+    if 0 < params.top_k < vocab:
+        token_ids = np.argpartition(distances, vocab - params.top_k)[vocab - params.top_k :]
+        total = None
     else:
-        scaled = _softmax(logits, params.temperature)
-        token_ids = _nucleus(scaled, params)
-        probabilities = scaled[token_ids]
+        weights = np.exp(distances)
+        total = float(weights.sum(dtype=np.float64))
+        token_ids = _likely(weights, total, params)
+    token_ids = token_ids[np.argsort(-distances[token_ids], kind="stable")]
+    exact = np.exp(distances[token_ids].astype(np.float64))
+    probabilities = exact / (total or exact.sum())
     keep = probabilities.size
     if params.top_p < 1.0:
         # The token that crosses the threshold belongs to the nucleus; there is always at least one.
@@ -106,31 +108,20 @@ def candidates(logits: np.ndarray, params: SamplingParams) -> tuple[np.ndarray, 
     return token_ids, probabilities / probabilities.sum()
 
 
-def _nucleus(probabilities: np.ndarray, params: SamplingParams) -> np.ndarray:
-    """Ids sorted by probability, enough of them to hold the nucleus, without sorting the vocabulary."""
-    count = _FIRST_CANDIDATES
-    while count < probabilities.size:
-        token_ids = _most_likely(probabilities, count)
-        found = probabilities[token_ids]
-        enough_mass = params.top_p < 1.0 and found.sum() >= params.top_p
-        if enough_mass or found[-1] < params.min_p * found[0]:
-            return token_ids
-        count *= 8
-    return np.argsort(-probabilities, kind="stable")
+def _likely(weights: np.ndarray, total: float, params: SamplingParams) -> np.ndarray:
+    """Ids, in no order, among which all lie that top-p and min-p may keep, without sorting the vocabulary.
 
-
-def _most_likely(values: np.ndarray, count: int) -> np.ndarray:
-    """The ids of the `count` largest values, largest first."""
-    token_ids = np.argpartition(values, values.size - count)[values.size - count :]
-    return token_ids[np.argsort(-values[token_ids], kind="stable")]
-
-
-def _softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
-    # float64, so that a cumulative sum over 150,000 tokens stays exact enough for top_p.
-    scaled = logits.astype(np.float64) / temperature
-    exponentials: np.ndarray = np.exp(scaled - scaled.max())
-    exponentials /= exponentials.sum()
-    return exponentials
+    `weights` [vocab] are unnormalized probabilities, 1 for the likeliest token; `total` is their sum.
+    """
+    if params.top_p < 1.0 or params.min_p > 0.0:
+        for least in _LEAST_WEIGHTS:
+            token_ids = np.flatnonzero(weights >= least)
+            has_nucleus = (
+                params.top_p < 1.0 and weights[token_ids].sum(dtype=np.float64) > params.top_p * total
+            )
+            if has_nucleus or params.min_p >= 2 * least:
+                return token_ids
+    return np.arange(weights.size)
 
 
 def _draw(probabilities: np.ndarray, uniform: float) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
 from hearth.errors import RequestInvalid
+
+
+# Below it a distribution is as good as greedy, and its arithmetic overflows.
+LEAST_TEMPERATURE = 0.001
+MOST_BIAS = 100.0
 
 
 class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -49,7 +52,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         """Raise RequestInvalid for a value that has no meaning."""
         for name, value, low, high in (
             ("temperature", self.temperature, 0.0, 100.0),
-            ("top_k", self.top_k, 0, math.inf),
+            ("top_k", self.top_k, 0, 2**31),
             ("top_p", self.top_p, 0.0, 1.0),
             ("min_p", self.min_p, 0.0, 1.0),
             ("repetition_penalty", self.repetition_penalty, 0.01, 100.0),
@@ -57,11 +60,15 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
             ("frequency_penalty", self.frequency_penalty, -100.0, 100.0),
             ("logprobs", self.logprobs or 0, 0, 100),
             ("seed", self.seed or 0, 0, 2**63 - 1),
-            ("max_tokens", 1 if self.max_tokens is None else self.max_tokens, 1, math.inf),
+            ("max_tokens", 1 if self.max_tokens is None else self.max_tokens, 1, 2**31),
         ):
             if not low <= value <= high:  # also refuses NaN
                 raise RequestInvalid(reason=f"{name} is {value}, and must be from {low} to {high}")
+        if 0 < self.temperature < LEAST_TEMPERATURE:
+            raise RequestInvalid(
+                reason=f"temperature is {self.temperature}: 0, or at least {LEAST_TEMPERATURE}"
+            )
         if any(not text for text in self.stop):
             raise RequestInvalid(reason="a stop string is empty")
-        if not all(math.isfinite(bias) for bias in self.logit_bias.values()):
-            raise RequestInvalid(reason="a logit bias is not a finite number")
+        if not all(-MOST_BIAS <= bias <= MOST_BIAS for bias in self.logit_bias.values()):
+            raise RequestInvalid(reason=f"a logit bias is not from {-MOST_BIAS} to {MOST_BIAS}")

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from hearth.engine.model_runner import ModelRunner
 from hearth.engine.sequence import Sequence, SequenceState
 from hearth.engine.slot_table import SlotTable
+from hearth.errors import ModelRunFailed
+from hearth.i18n import tr
 
 # The smallest turn of a prompt: smaller ones cost much speed.
 MIN_CHUNK = 16
@@ -22,6 +24,8 @@ MAX_CHUNK = 512
 FIRST_CHUNK = 32
 # With no stream to stall, larger chunks read a prompt faster; a step must still be short enough to abort.
 QUIET_FACTOR = 3
+# Of a step's time, what prompts get at least, however long the decode takes.
+LEAST_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Scheduler:
     Attributes:
         waiting: sequences without a slot.
         turns: sequences whose prompt is being read; the next turn is the first one's.
+        decode_seconds: what the last decode took, which a step's prompts must leave room for.
     """
 
     runner: ModelRunner
@@ -82,6 +87,9 @@ class Scheduler:
     pace: PrefillPace = field(default_factory=PrefillPace)
     waiting: list[Sequence] = field(default_factory=list)
     turns: list[Sequence] = field(default_factory=list)
+    decode_seconds: float = 0.0
+    _admissions: int = 0
+    _last_admission: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.slots = SlotTable(self.runner)
@@ -113,9 +121,11 @@ class Scheduler:
     def _grow_for_decode(self) -> None:
         """Room for the next token of every running sequence; the newest yield where memory does not suffice."""
         while self.slots.running and not self._reserve(self.slots.owners(), self.slots.span()):
+            if self.slots.compact():
+                continue
             owners = self.slots.owners()
             if len(owners) == 1:
-                raise MemoryError("the KV cache's budget does not hold one sequence")
+                raise ModelRunFailed(name="model", reason=tr("the memory for its context is too small"))
             self._preempt(min(owners, key=lambda s: (s.request.priority, -s.order)))
 
     def _reserve(self, sequences: list[Sequence], span: int) -> bool:
@@ -136,30 +146,47 @@ class Scheduler:
         while self.waiting:
             best = min(
                 self.waiting,
-                key=lambda s: (-s.request.priority, active[s.request.client], s.order),
+                key=lambda s: (
+                    -s.request.priority,
+                    active[s.request.client],
+                    self._last_admission.get(s.request.client, 0),
+                    s.order,
+                ),
             )
-            slot = self.slots.first_free()
+            slot = self._room_for(best)
             if slot is None:
-                return
-            if not self._reserve([*self.slots.owners(), best], max(self.slots.span(), slot + 1)):
                 return
             self.waiting.remove(best)
             self.slots.take(best, slot)
             best.state = SequenceState.PREFILLING
             self.turns.insert(0, best)
             active[best.request.client] += 1
+            self._admissions += 1
+            self._last_admission[best.request.client] = self._admissions
+        self._last_admission.clear()  # nobody waits, so nobody's turn is owed
+
+    def _room_for(self, newcomer: Sequence) -> int | None:
+        """A slot that the cache holds beside all others; None where there is none now."""
+        while (slot := self.slots.first_free()) is not None:
+            if self._reserve([*self.slots.owners(), newcomer], max(self.slots.span(), slot + 1)):
+                return slot
+            if not self.slots.compact():
+                return None
+        return None
 
     def _chunks(self) -> list[PrefillChunk]:
         if not self.turns:
             return []
-        seconds = self.step_seconds if self.slots.running else self.step_seconds * QUIET_FACTOR
+        seconds = self.step_seconds * QUIET_FACTOR
+        if self.slots.running:
+            seconds = max(self.step_seconds - self.decode_seconds, self.step_seconds * LEAST_SHARE)
         budget = self.pace.tokens_in(seconds)
-        share = max(MIN_CHUNK, budget // len(self.turns))
         chunks: list[PrefillChunk] = []
-        for sequence in list(self.turns):
+        for turn, sequence in enumerate(list(self.turns)):
             if budget <= 0:
                 break
-            tokens = min(sequence.uncomputed, share)
+            # What the prompts before it left unused is shared by the rest.
+            tokens = min(sequence.uncomputed, max(MIN_CHUNK, budget // (len(self.turns) - turn)))
             if sequence.uncomputed - tokens == 1:
                 tokens += 1  # a chunk of one token runs another kernel, with other rounding
             chunks.append(PrefillChunk(sequence, tokens))

@@ -12,8 +12,8 @@ from hearth.engine.sampler import TokenChooser
 
 class SequenceState(Enum):
     WAITING = auto()  # has no slot
-    PREFILLING = auto()  # part of its tokens are in its slot
-    RUNNING = auto()  # all but its newest token are in its slot
+    PREFILLING = auto()  # part of its prompt is in its slot
+    RUNNING = auto()  # its prompt is in its slot, and more
 
 
 @dataclass(slots=True, eq=False)
@@ -52,8 +52,13 @@ class Sequence:
 
     @property
     def uncomputed(self) -> int:
-        """Tokens that still have to be prefilled."""
-        return len(self.token_ids) - self.computed
+        """Prompt tokens that still have to be prefilled."""
+        return self.prompt_tokens - self.computed
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the next token is to be sampled; after a preemption its answer is first computed again."""
+        return self.computed == len(self.token_ids)
 
     def usage(self, now: float) -> Usage:
         """What it has cost up to `now`."""

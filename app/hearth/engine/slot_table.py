@@ -41,6 +41,20 @@ class SlotTable:
         """Slots from 0 to the last one that is taken."""
         return max((slot + 1 for slot, owner in enumerate(self._owners) if owner is not None), default=0)
 
+    def compact(self) -> bool:
+        """Move the highest prompt that is being read into a free slot below it; whether there was one.
+
+        A prompt in a high slot keeps the cache wider than its sequences need.
+        """
+        free, highest = self.first_free(), self.span() - 1
+        owner = self._owners[highest]
+        if free is None or free > highest or owner is None:
+            return False
+        self._runner.move(highest, free)
+        self._owners[highest], self._owners[free] = None, owner
+        owner.slot = free
+        return True
+
     def take(self, sequence: Sequence, slot: int) -> None:
         """Give a free slot to a sequence."""
         self._owners[slot] = sequence

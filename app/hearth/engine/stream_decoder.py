@@ -34,7 +34,9 @@ class StreamDecoder:
     def _begin(self, prompt_tail: list[int]) -> list[int]:
         """The last few tokens, and some more where those begin inside a character."""
         context: list[int] = []
-        for length in range(min(_CONTEXT_TOKENS, len(prompt_tail)), len(prompt_tail) + 1):
+        # A character has at most four tokens, so a few more are enough.
+        longest = min(_CONTEXT_TOKENS + 4, len(prompt_tail))
+        for length in range(min(_CONTEXT_TOKENS, len(prompt_tail)), longest + 1):
             context = prompt_tail[len(prompt_tail) - length :]
             if not self._tokenizer.decode(context).startswith(_INCOMPLETE):
                 break
@@ -49,7 +51,8 @@ class StreamDecoder:
         if min(len(text) - len(whole), len(self._pending)) >= _INVALID_RUN:
             whole = text
         new = whole[self._emitted :]
-        if len(whole) == len(text) and new:
+        # Tokens that show nothing, such as special ones, must not pile up either.
+        if len(whole) == len(text) and (new or len(self._pending) > _CONTEXT_TOKENS):
             # These tokens are whole characters, so they are a context that decodes alone.
             self._context, self._pending = self._pending, []
             self._emitted = len(self._tokenizer.decode(self._context))

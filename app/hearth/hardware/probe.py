@@ -35,7 +35,7 @@ class RuntimeProbe(msgspec.Struct, frozen=True, kw_only=True):
 def run_probe() -> RuntimeProbe:
     """Ask in a process of its own; never raises."""
     frozen = getattr(sys, "frozen", False)
-    command = [sys.executable, "--probe"] if frozen else [sys.executable, "-m", "hearth.hardware.probe"]
+    command = [sys.executable, "--probe"] if frozen else [sys.executable, "-P", "-m", "hearth.hardware.probe"]
     path = os.pathsep.join(
         filter(None, (str(Path(hearth.__file__).parents[1]), os.environ.get("PYTHONPATH")))
     )

@@ -30,7 +30,8 @@ def host_command() -> list[str]:
     """How to start a host: the packaged app is its own interpreter."""
     if getattr(sys, "frozen", False):
         return [sys.executable, "--engine-host"]
-    return [sys.executable, "-m", "hearth.engine.host"]
+    # -P: the folder that one happens to stand in is no place to import from.
+    return [sys.executable, "-P", "-m", "hearth.engine.host"]
 
 
 class HostClient:

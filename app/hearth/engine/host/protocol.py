@@ -33,14 +33,14 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_slots: sequences that run at once.
         kv_cache_bytes: most memory for keys and values.
         max_context: shortens the model's context; 0 keeps it.
-        step_milliseconds: aim for one step's work on prompts, so that running streams never stall.
+        step_milliseconds: aim for one step while others stream: decode and prompts together.
     """
 
     threads: int
     kv_cache_bytes: int
     max_slots: int = 8
     max_context: int = 0
-    step_milliseconds: int = 175
+    step_milliseconds: int = 200
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
