@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -15,7 +16,14 @@ import pytest
 from hearth.conversations.message import ConversationSettings, Message, MessageStatus, Role
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.sampling_params import SamplingParams
-from hearth.errors import HearthError, HostCrashed, HostHung, ModelNotFound, ModelUnloaded
+from hearth.errors import (
+    HearthError,
+    HostCrashed,
+    HostHung,
+    ModelNotFound,
+    ModelUnloaded,
+    RequestInvalid,
+)
 from hearth.services.events import (
     AnswerEnded,
     AnswerEvent,
@@ -268,7 +276,7 @@ def test_a_host_that_hangs_is_ended_and_says_so(chat: Chat) -> None:
         find_entry=lambda: chat.hearth.models.get(chat.model),
         options=EngineOptions(threads=1, kv_cache_bytes=64 << 20),
         thread_factory=plain_thread,
-        on_status=statuses.append,
+        on_status=lambda worker: statuses.append(worker.status),
         hang_seconds=1.0,
     )
     worker.start()
@@ -281,6 +289,75 @@ def test_a_host_that_hangs_is_ended_and_says_so(chat: Chat) -> None:
     assert worker.client.memory_bytes() == 0
     worker.close()
     worker.join(10)
+
+
+def test_two_answers_to_one_question_both_come_to_an_end(chat: Chat) -> None:
+    conversation_id = chat.new(ConversationSettings(temperature=0, max_tokens=30))
+    first = chat.ask(conversation_id, "Once upon a time")
+    past = len(chat.events)
+    for _ in range(2):
+        chat.post(lambda: chat.hearth.assistant.answer_again(first.id, model=chat.model))
+    ended: list[str] = []
+
+    def both(event: AnswerEvent) -> bool:
+        if isinstance(event, AnswerEnded) and event.message.id not in ended:
+            ended.append(event.message.id)
+        return len(ended) == 2
+
+    chat.wait(both, past=past)
+    statuses = [chat.hearth.conversations.message(message_id).status for message_id in ended]
+    assert statuses == [MessageStatus.COMPLETE] * 2
+
+
+@pytest.mark.parametrize(
+    "params", [{"seed": 2**70}, {"max_tokens": 10**20}, {"stop": ("\udcff",)}, {"top_k": 3.5}]
+)
+def test_a_request_that_cannot_be_sent_ends_with_an_error(chat: Chat, params: dict[str, Any]) -> None:
+    worker = chat.hearth.pool.load(chat.model)
+    with pytest.raises(RequestInvalid):
+        list(worker.generate(SamplingParams(**params), text="Once"))
+    assert list(worker.generate(SamplingParams(temperature=0, max_tokens=1), text="Once"))
+
+
+def test_a_worker_that_has_ended_still_answers_that_it_has(chat: Chat) -> None:
+    worker = chat.hearth.pool.load(chat.model)
+    worker.wait_ready()
+    chat.hearth.pool.unload(chat.model)
+    worker.join(10)
+    with pytest.raises(ModelUnloaded):
+        list(worker.generate(SamplingParams(), text="Once"))
+
+
+def test_a_listener_that_fails_takes_nothing_from_the_others(chat: Chat) -> None:
+    def fail(_: AnswerEvent) -> None:
+        raise ValueError
+
+    chat.hearth.assistant.events.subscribe(fail)
+    chat.hearth.pool.changes.subscribe(fail)  # type: ignore[arg-type]
+    assert chat.ask(chat.new(), "Once upon a time").status is MessageStatus.COMPLETE
+
+
+def test_a_closed_pool_loads_nothing(stories_float32: Path) -> None:
+    chat = Chat(stories_float32)
+    chat.hearth.close()
+    with pytest.raises(ModelUnloaded):
+        chat.hearth.pool.load(chat.model)
+
+
+HANGING = "{% for i in range(99999) %}{% for j in range(99999) %}{% set x = 1 %}{% endfor %}{% endfor %}"
+
+
+def test_a_chat_template_that_never_ends_ends_its_host_alone(stories_float32: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "hostile"
+    shutil.copytree(stories_float32, folder)
+    folder.chmod(0o755)
+    (folder / "chat_template.jinja").write_text(HANGING)
+    chat = Chat(folder)
+    answer = chat.ask(chat.new(), "Hello")
+    assert answer.status is MessageStatus.FAILED
+    assert answer.error is not None
+    assert answer.error.code == HostCrashed.code
+    chat.hearth.close()
 
 
 def test_closing_hearth_stores_open_answers_as_interrupted(stories_float32: Path) -> None:

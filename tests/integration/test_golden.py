@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,6 +140,38 @@ def test_every_answer_equals_its_run_alone_in_any_company(runner: OrtRunner) -> 
     assert answers == SCHEDULES * REQUESTS
     assert differences == 0
     assert ties <= MOST_TIES * answers
+
+
+def test_a_preempted_answer_equals_its_run_alone(shared_data: Path) -> None:
+    """A budget of two full sequences for eight: the newest yield, and say afterwards what they would have said."""
+    for precision in ("float32", "int8"):
+        folder = ModelFolder.open(shared_data / "models" / "stories260k-onnx" / precision)
+        small = OrtRunner(folder, "m", threads=2, max_slots=8, kv_cache_bytes=512 * 2560)
+        rng = np.random.default_rng(7)
+        prompts = [(1, *rng.integers(3, 500, int(rng.integers(2, 60))).tolist()) for _ in range(12)]
+        expected = [alone(small, prompt, 60) for prompt in prompts]
+        small.release()
+        trials = [Trial(prompt, 60, arrival, None) for arrival, prompt in enumerate(prompts)]
+        prefilled = count_prefilled(small)
+        run_schedule(small, trials)
+        assert sum(prefilled) > sum(len(prompt) for prompt in prompts)  # some prompts were read twice
+        for trial, (answer, margins) in zip(trials, expected, strict=True):
+            if trial.tokens != answer:
+                pairs = enumerate(zip(trial.tokens, answer, strict=True))
+                assert margins[next(i for i, (a, b) in pairs if a != b)] <= TIE
+
+
+def count_prefilled(runner: OrtRunner) -> list[int]:
+    """Filled with the length of every chunk that the runner prefills from now on."""
+    lengths: list[int] = []
+    prefill = runner.prefill
+
+    def counted(slot: int, token_ids: Sequence[int]) -> np.ndarray:
+        lengths.append(len(token_ids))
+        return prefill(slot, token_ids)
+
+    runner.prefill = counted  # type: ignore[method-assign]
+    return lengths
 
 
 def run_schedule(runner: OrtRunner, trials: list[Trial]) -> None:

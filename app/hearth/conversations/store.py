@@ -192,6 +192,12 @@ class ConversationStore:
             tree = _tree(session, conversation_id)
             return _messages(session, tree, tree.path(conversation.leaf_id))
 
+    def path_to(self, message_id: str) -> builtins.list[Message]:
+        """The messages from the root to this one, on view or not."""
+        with self._database.reading() as session:
+            tree = _tree(session, _message_row(session, message_id).conversation_id)
+            return _messages(session, tree, tree.path(message_id))
+
     def message(self, message_id: str) -> Message:
         """Raises MessageNotFound, as all methods that take a message's id do."""
         with self._database.reading() as session:

@@ -6,10 +6,14 @@ A template is third-party code: it runs in jinja2's immutable sandbox, with the 
 
 from __future__ import annotations
 
+import faulthandler
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from threading import Lock
 from typing import Any, NoReturn
 
 import jinja2
@@ -20,7 +24,7 @@ from hearth.engine.host.protocol import ChatMessage
 from hearth.errors import ChatTemplateFailed
 
 MAX_CHARACTERS = 16 << 20
-MAX_SECONDS = 20.0
+MAX_SECONDS = 10.0
 
 
 # A template is a program: it can divide by zero, index past an end or recurse as any other can.
@@ -33,7 +37,11 @@ _TEMPLATE_ERRORS = (
     AttributeError,
     RecursionError,
     MemoryError,
+    SyntaxError,
 )
+
+# The process has one such timer.
+_bounding = Lock()
 
 
 class _GenerationTag(jinja2.ext.Extension):
@@ -65,8 +73,9 @@ class ChatTemplate:
         environment.globals["raise_exception"] = _raise_exception
         environment.globals["strftime_now"] = _strftime_now
         try:
-            self._template = environment.from_string(source)
-        except (jinja2.TemplateError, RecursionError) as error:
+            with _bounded():
+                self._template = environment.from_string(source)
+        except _TEMPLATE_ERRORS as error:
             raise self._failed(error) from error
 
     def render(self, messages: Sequence[ChatMessage]) -> str:
@@ -82,16 +91,19 @@ class ChatTemplate:
             "tools": None,
             "documents": None,
         }
-        deadline, size, pieces = time.monotonic() + MAX_SECONDS, 0, []
+        deadline, size, pieces = time.monotonic() + MAX_SECONDS / 2, 0, []
         try:
-            for piece in self._template.generate(context):
-                size += len(piece)
-                if size > MAX_CHARACTERS or time.monotonic() > deadline:
-                    raise _Endless("it does not come to an end")
-                pieces.append(piece)
+            with _bounded():
+                for piece in self._template.generate(context):
+                    size += len(piece)
+                    if size > MAX_CHARACTERS or time.monotonic() > deadline:
+                        raise _Endless("it does not come to an end")
+                    pieces.append(piece)
+            text = "".join(pieces)
+            text.encode()  # half a surrogate pair is no text
         except _TEMPLATE_ERRORS as error:
             raise self._failed(error) from error
-        return "".join(pieces)
+        return text
 
     def _failed(self, error: BaseException) -> ChatTemplateFailed:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
@@ -100,6 +112,21 @@ class ChatTemplate:
 
 class _Endless(ValueError):
     pass
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """End the process where a template computes for MAX_SECONDS without giving anything out.
+
+    Such a template cannot be interrupted: it may even hold the interpreter's lock. It runs in a model's own host, so
+    that model alone ends, and the app says so.
+    """
+    with _bounding:
+        faulthandler.dump_traceback_later(MAX_SECONDS, exit=True, file=sys.__stderr__ or sys.stderr)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _raise_exception(message: str) -> NoReturn:

@@ -6,7 +6,6 @@ import msgspec
 
 from hearth.errors import RequestInvalid
 
-
 # Below it a distribution is as good as greedy, and its arithmetic overflows.
 LEAST_TEMPERATURE = 0.001
 MOST_BIAS = 100.0

@@ -182,10 +182,18 @@ class AssistantService:
         """The model is there, or will not come: hand it the prompt."""
         if growing.stopped:
             return
+        if growing.worker.is_closing:
+            self._end(growing, FinishReason.ABORT, None, None)
+            return
         try:
             request = self._request(growing, settings)
         except HearthError as error:
             self._end(growing, FinishReason.ERROR, None, ErrorInfo.of(error))
+            return
+        except Exception as error:
+            # Whatever it is, the answer ends and says so.
+            log.exception("an answer could not be begun")
+            self._end(growing, FinishReason.ERROR, None, ErrorInfo.of(HearthError(detail=str(error))))
             return
         growing.asked = True
         growing.worker.submit(request, lambda output: self._on_output(growing, output))
@@ -196,9 +204,7 @@ class AssistantService:
         worker = growing.worker
         info = worker.info()
         params = self._params(settings)
-        branch = self._conversations.branch(growing.message.conversation_id)
-        position = next(i for i, message in enumerate(branch) if message.id == growing.message.id)
-        history = [message for message in branch[:position] if message.text]
+        history = [m for m in self._conversations.path_to(growing.message.id)[:-1] if m.text]
         system_prompt = settings.system_prompt or self._defaults.system_prompt
         reserve = min(params.max_tokens or ANSWER_RESERVE_TOKENS, info.context_length // 4)
 
@@ -257,8 +263,10 @@ class AssistantService:
             return False
         now = time.monotonic()
         if len(growing.texts) > growing.stored and now - growing.stored_at >= STORE_SECONDS:
-            growing.stored, growing.stored_at = len(growing.texts), now
+            count = len(growing.texts)
+            growing.stored_at = now
             self._conversations.write_answer(growing.message.id, growing.parts())
+            growing.stored = count
         return True
 
     def _stop(self, growing: _Growing) -> None:

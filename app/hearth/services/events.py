@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -96,6 +97,8 @@ class ModelStatus:
 
 Event = TypeVar("Event")
 
+log = logging.getLogger(__name__)
+
 AnswerEvent = AnswerStarted | TurnsDropped | PromptProgress | AnswerGrew | AnswerEnded | ConversationChanged
 
 
@@ -122,4 +125,8 @@ class Listeners(Generic[Event]):
         with self._lock:
             callbacks = list(self._callbacks)
         for callback in callbacks:
-            callback(event)
+            try:
+                callback(event)
+            except Exception:
+                # One listener's defect must not keep the event from the others, or stop who tells it.
+                log.exception("a listener failed at %s", type(event).__name__)

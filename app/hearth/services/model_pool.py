@@ -6,10 +6,13 @@ from pathlib import Path
 from threading import Lock
 
 from hearth.engine.host.protocol import EngineOptions
+from hearth.errors import ModelUnloaded
 from hearth.models.registry import ModelRegistry
 from hearth.services.events import Listeners, ModelState, ModelStatus
 from hearth.services.model_worker import ModelWorker
 from hearth.services.threads import ThreadFactory, plain_thread
+
+CLOSE_SECONDS = 5.0
 
 
 class ModelPool:
@@ -36,16 +39,23 @@ class ModelPool:
         self._lock = Lock()
         self._workers: dict[str, ModelWorker] = {}
         self._leaving: list[ModelWorker] = []
+        self._closed = False
 
     def load(self, name: str, options: EngineOptions | None = None) -> ModelWorker:
-        """The model's worker, which loads it unless it is loaded or loading; one that failed is tried anew."""
+        """The model's worker, which loads it unless it is loaded or loading; one that failed is tried anew.
+
+        Raises:
+            ModelUnloaded: the pool is closed.
+        """
         with self._lock:
+            if self._closed:
+                raise ModelUnloaded(name=name)
             worker = self._workers.get(name)
             if worker is not None and worker.status.state in (ModelState.LOADING, ModelState.READY):
                 return worker
             if worker is not None:
                 worker.close()
-                self._leaving.append(worker)
+                self._leave(worker)
             worker = ModelWorker(
                 name,
                 find_entry=lambda: self._registry.get(name),
@@ -55,7 +65,7 @@ class ModelPool:
                 log_file=self._log_file,
             )
             self._workers[name] = worker
-        worker.start()
+            worker.start()
         return worker
 
     def unload(self, name: str) -> None:
@@ -63,7 +73,7 @@ class ModelPool:
         with self._lock:
             worker = self._workers.pop(name, None)
             if worker is not None:
-                self._leaving.append(worker)
+                self._leave(worker)
         if worker is not None:
             worker.unload()
 
@@ -80,17 +90,24 @@ class ModelPool:
     def close(self) -> None:
         """End every host and wait for the workers, so that what they still had to store is stored."""
         with self._lock:
+            self._closed = True
             workers = [*self._workers.values(), *self._leaving]
             self._workers.clear()
             self._leaving.clear()
         for worker in workers:
             worker.close()
         for worker in workers:
-            worker.join(timeout=5.0)
+            worker.join(timeout=CLOSE_SECONDS)
+            if worker.is_alive() and worker.client is not None:
+                worker.client.kill()  # its thread waits for a host that does not answer
+                worker.join(timeout=CLOSE_SECONDS)
 
-    def _changed(self, status: ModelStatus) -> None:
-        # A worker that was replaced says its farewell after its successor's first word.
+    def _leave(self, worker: ModelWorker) -> None:
+        self._leaving = [*(old for old in self._leaving if old.is_alive()), worker]
+
+    def _changed(self, worker: ModelWorker) -> None:
+        # A worker that was replaced has nothing to say about the model any more.
         with self._lock:
-            current = self._workers.get(status.name)
-        if status.state is not ModelState.UNLOADED or current is None:
-            self.changes.emit(status)
+            current = self._workers.get(worker.name)
+        if current is worker or (current is None and worker.status.state is ModelState.UNLOADED):
+            self.changes.emit(worker.status)

@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from uuid import uuid4
 
 from hearth.engine.host.client import HostClient
@@ -30,11 +31,20 @@ from hearth.engine.host.protocol import (
     Ping,
     Pong,
     Ready,
+    Refused,
     Submit,
 )
 from hearth.engine.outputs import ErrorInfo, FinishReason, RequestOutput
 from hearth.engine.sampling_params import SamplingParams
-from hearth.errors import HearthError, HostCrashed, HostHung, HostProtocol, ModelLoadFailed, ModelUnloaded
+from hearth.errors import (
+    HearthError,
+    HostCrashed,
+    HostHung,
+    HostProtocol,
+    ModelLoadFailed,
+    ModelUnloaded,
+    RequestInvalid,
+)
 from hearth.models.registry import ModelEntry
 from hearth.services.events import ModelState, ModelStatus
 from hearth.services.threads import ThreadFactory
@@ -56,6 +66,7 @@ class ModelWorker:
         name: the model's name.
         status: where it stands; replaced as a whole, so any thread may read it.
         client: the host, from the moment it was started.
+        is_closing: the app ends; open answers are interrupted, not failed.
     """
 
     def __init__(
@@ -65,7 +76,7 @@ class ModelWorker:
         find_entry: Callable[[], ModelEntry],
         options: EngineOptions,
         thread_factory: ThreadFactory,
-        on_status: Callable[[ModelStatus], None],
+        on_status: Callable[[ModelWorker], None],
         log_file: Path | None = None,
         hang_seconds: float = 60.0,
     ) -> None:
@@ -73,6 +84,7 @@ class ModelWorker:
         self.name = name
         self.status = ModelStatus(name, ModelState.LOADING)
         self.client: HostClient | None = None
+        self.is_closing = False
         self._find_entry = find_entry
         self._options = options
         self._on_status = on_status
@@ -85,15 +97,24 @@ class ModelWorker:
         self._on_tick: list[Callable[[], bool]] = []
         self._open: dict[str, OnOutput] = {}
         self._model_bytes = 0
-        self._pinged = self._heard = 0.0
+        self._pinged = self._heard = self._ticked = time.monotonic()
         self._ending = False
+        self._ended = False
+        self._post_lock = Lock()
 
     def start(self) -> None:
         self._thread.start()
 
     def post(self, job: Callable[[], None]) -> None:
-        """Run `job` on the worker's thread, after what was posted before. From any thread."""
-        self._jobs.put(job)
+        """Run `job` on the worker's thread, after what was posted before. From any thread.
+
+        After the worker's end it runs on a thread of its own, so that whoever waits for it learns of the end.
+        """
+        with self._post_lock:
+            if not self._ended:
+                self._jobs.put(job)
+                return
+        Thread(target=self._do, args=(job,), name=f"after {self.name}", daemon=True).start()
 
     def when_settled(self, callback: Callable[[], None]) -> None:
         """Run `callback` on the worker's thread once loading has ended; `status` says how. From any thread."""
@@ -141,6 +162,9 @@ class ModelWorker:
             # Known here before the reader's own report has its turn: whoever asks next must not see a ready model.
             self._host_ended(crash)
             raise
+        except HostHung as error:
+            self._hung(error)
+            raise
 
     def stats(self) -> dict[str, int | float]:
         """The host's figures. Blocks for one exchange with the host. Raises HearthError."""
@@ -187,24 +211,35 @@ class ModelWorker:
 
     def close(self) -> None:
         """End the host; open requests end as aborted. Returns at once. From any thread."""
+        self.is_closing = True
         self.post(lambda: self._end(None))
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the thread has ended after `unload` or `close`."""
         self._thread.join(timeout)
 
+    def is_alive(self) -> bool:
+        """Whether the worker's thread runs."""
+        return self._thread.is_alive()
+
     # On the worker's thread
 
     def _run(self) -> None:
         self._do(self._load)
-        ticked = time.monotonic()
         while not self._ending:
             with suppress(Empty):
                 self._do(self._jobs.get(timeout=TICK_SECONDS))
-            if time.monotonic() - ticked >= TICK_SECONDS:
-                ticked = time.monotonic()
+            if time.monotonic() - self._ticked >= TICK_SECONDS:
                 self._do(self._tick)
-        self._settled.set()
+        self._drain()
+
+    def _drain(self) -> None:
+        """Run what was posted before the end; each job finds the model unloaded, and says so to whoever waits."""
+        while not self._ended:
+            with self._post_lock:
+                self._ended = self._jobs.empty()
+            with suppress(Empty):
+                self._do(self._jobs.get_nowait())
 
     def _do(self, job: Callable[[], None]) -> None:
         try:
@@ -214,7 +249,7 @@ class ModelWorker:
             log.exception("a job for %s failed", self.name)
 
     def _load(self) -> None:
-        self._on_status(self.status)
+        self._on_status(self)
         try:
             entry = self._find_entry()
             self._model_bytes = entry.bytes
@@ -228,10 +263,11 @@ class ModelWorker:
                     options=self._options,
                 )
             )
-        except OSError as error:
-            self._failed(ModelLoadFailed(name=self.name, reason=str(error)))
         except HearthError as error:
             self._failed(error)
+        except Exception as error:
+            log.exception("%s could not be loaded", self.name)
+            self._failed(ModelLoadFailed(name=self.name, reason=str(error)))
         else:
             Thread(target=self._read, args=(client,), name=f"pipe of {self.name}", daemon=True).start()
 
@@ -246,14 +282,14 @@ class ModelWorker:
         self.post(lambda: self._host_ended(crash))
 
     def _post_reply(self, reply: HostReply) -> None:
+        self._heard = time.monotonic()  # when it came, not when this busy thread gets to it
         self.post(lambda: self._handle(reply))
 
     def _handle(self, reply: HostReply) -> None:
-        self._heard = time.monotonic()
         match reply:
             case Outputs():
                 for output in reply.items:
-                    self._deliver(output)
+                    self._do(partial(self._deliver, output))
             case Ready() if reply.version != VERSION:
                 self._failed(HostProtocol(name=self.name, theirs=reply.version, ours=VERSION))
             case Ready():
@@ -263,7 +299,11 @@ class ModelWorker:
             case LoadFailed():
                 self._failed(reply.error.error())
             case Pong() if reply.seconds_in_step > self._hang_seconds * 5:
-                self._hung(reply.seconds_in_step)
+                self._hung(HostHung(name=self.name, seconds=round(reply.seconds_in_step)))
+            case Refused() if reply.request_id is not None:
+                self._deliver(
+                    _error_output(reply.request_id, ErrorInfo.of(RequestInvalid(reason=reply.reason)))
+                )
             case _:
                 pass
 
@@ -281,20 +321,30 @@ class ModelWorker:
             self._host().send(request)
         except HearthError as error:
             self._deliver(_error_output(request.request_id, ErrorInfo.of(error)))
-        else:
-            self._heard = max(self._heard, time.monotonic())
 
     def _abort(self, request_id: str) -> None:
         if request_id in self._open and self.client is not None:
-            with suppress(HostCrashed):  # the reader reports it for every open request
-                self.client.send(Abort(request_id))
+            self.client.send(Abort(request_id))
 
     def _tick(self) -> None:
+        now = time.monotonic()
+        if now - self._ticked > PING_SECONDS:
+            self._pinged = self._heard = (
+                now  # this thread was busy, or the machine slept: nothing can be said
+            )
+        self._ticked = now
         if self.status.state is ModelState.LOADING:
             self._report_progress()
         elif self.status.state is ModelState.READY and self._open:
             self._watch(self._host())
-        self._on_tick = [callback for callback in self._on_tick if callback()]
+        self._on_tick = [callback for callback in self._on_tick if self._is_wanted(callback)]
+
+    def _is_wanted(self, callback: Callable[[], bool]) -> bool:
+        try:
+            return callback()
+        except Exception:
+            log.exception("a tick of %s failed", self.name)
+            return True
 
     def _report_progress(self) -> None:
         """Loading is mostly copying weights, so the host's memory tells how far it is."""
@@ -308,15 +358,14 @@ class ModelWorker:
     def _watch(self, client: HostClient) -> None:
         """A host that does not even answer its reader's ping, or is lost in one step, is ended."""
         now = time.monotonic()
-        if now - self._heard > self._hang_seconds:
-            self._hung(now - self._heard)
-        elif now - max(self._heard, self._pinged) > min(PING_SECONDS, self._hang_seconds / 3):
-            self._pinged = now
-            with suppress(HostCrashed):  # the reader reports it
+        if self._pinged <= self._heard:
+            if now - self._heard > min(PING_SECONDS, self._hang_seconds / 3):
+                self._pinged = now
                 client.send(Ping())
+        elif now - self._pinged > self._hang_seconds:
+            self._hung(HostHung(name=self.name, seconds=round(now - self._heard)))
 
-    def _hung(self, seconds: float) -> None:
-        error = HostHung(name=self.name, seconds=round(seconds))
+    def _hung(self, error: HostHung) -> None:
         log.error("%s", error)
         self._failed(error)
         if self.client is not None:
@@ -333,18 +382,19 @@ class ModelWorker:
         self._settle()
 
     def _end(self, error: ErrorInfo | None) -> None:
-        state = self.status.state
+        was_ready = self.status.state is ModelState.READY
         self._ending = True
         self._change(ModelStatus(self.name, ModelState.UNLOADED))
         self._end_requests(error)
         self._settle()
+        self._on_tick.clear()
         if self.client is not None:
             # A host that still loads does not read its pipe.
-            self.client.close() if state is ModelState.READY else self.client.kill()
+            self.client.close() if was_ready else self.client.kill()
 
     def _end_requests(self, error: ErrorInfo | None) -> None:
         for request_id in list(self._open):
-            self._deliver(_error_output(request_id, error))
+            self._do(partial(self._deliver, _error_output(request_id, error)))
 
     def _settle(self) -> None:
         self._settled.set()
@@ -354,7 +404,7 @@ class ModelWorker:
 
     def _change(self, status: ModelStatus) -> None:
         self.status = status
-        self._on_status(status)
+        self._on_status(self)
 
 
 def _error_output(request_id: str, error: ErrorInfo | None) -> RequestOutput:

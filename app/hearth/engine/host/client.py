@@ -12,7 +12,8 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import IO, Any
 
 import psutil
@@ -20,7 +21,7 @@ import psutil
 from hearth.engine.host.pipe import FrameInvalid, Pipe, PipeClosed
 from hearth.engine.host.protocol import ChatMessage, Count, HostReply, Reply, Shutdown, Stats
 from hearth.engine.outputs import ErrorInfo
-from hearth.errors import HearthError, HostCrashed, HostHung
+from hearth.errors import HostCrashed, HostHung
 from hearth.i18n import tr
 
 CALL_SECONDS = 60.0
@@ -52,6 +53,9 @@ class HostClient:
         self._call_ids = itertools.count(1)
         self._process = self._start(log_file)
         self._pipe: Pipe[HostReply] = Pipe(self._process.stdout, self._process.stdin, HostReply)
+        self._crash: HostCrashed | None = None
+        self._frames: SimpleQueue[bytes | None] = SimpleQueue()
+        Thread(target=self._write, name=f"to the host of {name}", daemon=True).start()
 
     @staticmethod
     def _start(log_file: Path | None) -> subprocess.Popen[bytes]:
@@ -87,11 +91,18 @@ class HostClient:
             return 0
 
     def send(self, message: Any) -> None:
-        """Raises HostCrashed where the process is gone."""
-        try:
-            self._pipe.send(message)
-        except PipeClosed:
-            raise self.crash() from None
+        """Queue a message; never blocks. A host that is gone is reported by `receive`.
+
+        Raises:
+            RequestInvalid: it cannot be encoded, or is too large.
+        """
+        self._frames.put(self._pipe.frame(message))
+
+    def _write(self) -> None:
+        """On a thread of its own, since a host that hangs does not read its pipe."""
+        with suppress(PipeClosed):
+            while (frame := self._frames.get()) is not None:
+                self._pipe.write(frame)
 
     def receive(self) -> HostReply:
         """The next message that is not the answer to a call; blocks. Raises HostCrashed at the end."""
@@ -101,7 +112,7 @@ class HostClient:
             except FrameInvalid:
                 continue  # a newer host may say things that this version does not know
             except PipeClosed:
-                crash = self.crash()
+                crash = self._ended()
                 self._fail_calls(crash)
                 raise crash from None
             if not isinstance(message, Reply):
@@ -124,6 +135,8 @@ class HostClient:
         future: Future[Reply] = Future()
         call_id = next(self._call_ids)
         with self._calls_lock:
+            if self._crash is not None:
+                raise self._crash
             self._calls[call_id] = future
         try:
             self.send(make_message(call_id))
@@ -137,13 +150,14 @@ class HostClient:
             raise reply.error.error()
         return reply.value
 
-    def _fail_calls(self, error: HearthError) -> None:
+    def _fail_calls(self, error: HostCrashed) -> None:
         with self._calls_lock:
+            self._crash = error
             calls, self._calls = self._calls, {}
         for call_id, future in calls.items():
             future.set_result(Reply(call_id, error=ErrorInfo.of(error)))
 
-    def crash(self) -> HostCrashed:
+    def _ended(self) -> HostCrashed:
         """How the process ended, as an error; waits a moment for it to end."""
         try:
             code: int | None = self._process.wait(timeout=5.0)
@@ -158,14 +172,15 @@ class HostClient:
 
     def close(self, seconds: float = 2.0) -> None:
         """Ask the process to end, and end it after `seconds`."""
+        self.send(Shutdown())
         try:
-            self._pipe.send(Shutdown())
             self._process.wait(timeout=seconds)
-        except (PipeClosed, subprocess.TimeoutExpired):
+        except subprocess.TimeoutExpired:
             self.kill()
 
     def dispose(self) -> None:
-        """Close this end of the pipe, once nobody reads from it any more."""
+        """Close this end of the pipe, once the process has ended and nobody reads from it any more."""
+        self._frames.put(None)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(OSError):  # what was still buffered for a dead host

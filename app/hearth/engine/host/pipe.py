@@ -9,6 +9,8 @@ from typing import IO, Generic, TypeVar
 import msgspec
 
 from hearth.engine.host.protocol import MAX_FRAME_BYTES
+from hearth.errors import RequestInvalid
+from hearth.i18n import tr
 
 _LENGTH = struct.Struct("<I")
 Incoming = TypeVar("Incoming")
@@ -19,7 +21,15 @@ class PipeClosed(Exception):
 
 
 class FrameInvalid(Exception):
-    """A frame that is not a message of this protocol; the stream itself is still in step."""
+    """A frame that is not a message of this protocol; the stream itself is still in step.
+
+    Attributes:
+        request_id: the request that it speaks of, where that can be read.
+    """
+
+    def __init__(self, reason: str, request_id: str | None) -> None:
+        super().__init__(reason)
+        self.request_id = request_id
 
 
 class Pipe(Generic[Incoming]):
@@ -40,11 +50,26 @@ class Pipe(Generic[Incoming]):
         self._write_lock = Lock()
 
     def send(self, message: msgspec.Struct) -> None:
-        """Raises PipeClosed."""
-        body = self._encoder.encode(message)
+        """Encode and write. Raises PipeClosed, and RequestInvalid where the message cannot be encoded."""
+        self.write(self.frame(message))
+
+    def frame(self, message: msgspec.Struct) -> bytes:
+        """The bytes of a message. Raises RequestInvalid where it cannot be encoded or is too large."""
+        try:
+            body = self._encoder.encode(message)
+        except (UnicodeEncodeError, OverflowError, TypeError) as error:
+            raise RequestInvalid(reason=str(error)) from error
+        if len(body) > MAX_FRAME_BYTES:
+            raise RequestInvalid(
+                reason=tr("it is larger than {megabytes} MB", megabytes=MAX_FRAME_BYTES >> 20)
+            )
+        return _LENGTH.pack(len(body)) + body
+
+    def write(self, frame: bytes) -> None:
+        """Blocks while the other end does not read. Raises PipeClosed."""
         with self._write_lock:
             try:
-                self._writer.write(_LENGTH.pack(len(body)) + body)
+                self._writer.write(frame)
                 self._writer.flush()
             except (OSError, ValueError) as error:  # ValueError: closed at this end
                 raise PipeClosed from error
@@ -58,7 +83,7 @@ class Pipe(Generic[Incoming]):
         try:
             message: Incoming = self._decoder.decode(body)
         except msgspec.MsgspecError as error:
-            raise FrameInvalid(str(error)) from error
+            raise FrameInvalid(str(error), _request_id(body)) from error
         return message
 
     def _read(self, length: int) -> bytes:
@@ -69,3 +94,14 @@ class Pipe(Generic[Incoming]):
         if len(data) < length:
             raise PipeClosed
         return data
+
+
+class _Named(msgspec.Struct):
+    request_id: str | None = None
+
+
+def _request_id(body: bytes) -> str | None:
+    try:
+        return msgspec.msgpack.decode(body, type=_Named).request_id
+    except msgspec.MsgspecError:
+        return None

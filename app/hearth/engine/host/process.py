@@ -1,8 +1,8 @@
 """The engine host: a process that holds one model and answers requests on its standard input.
 
-The reader thread takes messages as they come: it answers what needs no model at once and queues the rest. The loop
-works: apply what was queued, compute one step, send what it gave. When the pipe closes, the reader ends the process
-on the spot, so a host never outlives the app, however the app died.
+The reader thread only reads: it answers pings and queues the rest, calls to the counter thread, work to the loop.
+The loop works: apply what was queued, compute one step, send what it gave. When the pipe closes, the reader ends the
+process on the spot, so a host never outlives the app, however the app died.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from hearth.engine.host.protocol import (
 )
 from hearth.engine.outputs import ErrorInfo, FinishReason, RequestOutput
 from hearth.errors import HearthError, HostProtocol, ModelLoadFailed, RequestInvalid
+from hearth.i18n import tr
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class EngineHost:
         self._pipe = pipe
         self._load_backend = load_backend
         self._queue: SimpleQueue[LoopRequest] = SimpleQueue()
+        self._counts: SimpleQueue[Count] = SimpleQueue()
         self._backend: Backend | None = None
         self._step_started = 0.0
 
@@ -60,7 +62,8 @@ class EngineHost:
         if not isinstance(load, Load):
             self._pipe.send(Refused("the first message must be load"))
             return 1
-        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        for target in (self._read, self._answer_counts):
+            threading.Thread(target=target, name=target.__name__, daemon=True).start()
         try:
             self._backend = self._open(load)
         except HearthError as error:
@@ -76,7 +79,13 @@ class EngineHost:
         try:
             return self._load_backend(load)
         except MemoryError as error:
-            raise ModelLoadFailed(name=load.name, reason="there is not enough memory") from error
+            raise ModelLoadFailed(name=load.name, reason=tr("there is not enough memory")) from error
+        except HearthError:
+            raise
+        except Exception as error:
+            # A model folder is untrusted: whatever it breaks is its fault, and is said as such.
+            log.exception("loading %s failed", load.name)
+            raise ModelLoadFailed(name=load.name, reason=_first_line(error)) from error
 
     def _loop(self, backend: Backend) -> int:
         while True:
@@ -85,7 +94,9 @@ class EngineHost:
             while request is not None:
                 if isinstance(request, Shutdown):
                     return 0
+                self._step_started = time.monotonic()
                 self._apply(backend, request)
+                self._step_started = 0.0
                 request = self._next(wait=False)
             if backend.has_work:
                 self._step_started = time.monotonic()
@@ -105,11 +116,11 @@ class EngineHost:
             case Submit():
                 try:
                     backend.submit(request)
-                except HearthError as error:
+                except Exception as error:  # noqa: BLE001 (one request must not end all others)
                     failed = RequestOutput(
                         request_id=request.request_id,
                         finish_reason=FinishReason.ERROR,
-                        error=ErrorInfo.of(error),
+                        error=ErrorInfo.of(_as_hearth_error(error)),
                     )
                     self._pipe.send(Outputs([failed]))
             case Abort():
@@ -125,29 +136,51 @@ class EngineHost:
                 try:
                     request = self._pipe.receive()
                 except FrameInvalid as error:
-                    self._pipe.send(Refused(str(error)[:500]))
+                    self._pipe.send(Refused(str(error)[:500], error.request_id))
                     continue
                 match request:
                     case Ping():
                         started = self._step_started
                         self._pipe.send(Pong(time.monotonic() - started if started else 0.0))
                     case Count():
-                        self._pipe.send(self._count(request))
+                        self._counts.put(request)
                     case Load():
                         self._pipe.send(Refused("a model is loaded already"))
                     case _:
                         self._queue.put(request)
         except PipeClosed:
+            pass
+        finally:
             # The app is gone. The loop may be deep in native code: only this ends it at once.
             os._exit(0)
+
+    def _answer_counts(self) -> None:
+        while True:
+            reply = self._count(self._counts.get())
+            try:
+                self._pipe.send(reply)
+            except PipeClosed:
+                return
 
     def _count(self, request: Count) -> Reply:
         try:
             if self._backend is None:
-                raise RequestInvalid(reason="the model is still loading")
+                raise RequestInvalid(reason=tr("the model is still loading"))
             return Reply(request.call_id, self._backend.count(request.messages, request.text))
-        except HearthError as error:
-            return Reply(request.call_id, error=ErrorInfo.of(error))
+        except Exception as error:  # noqa: BLE001 (one request must not end all others)
+            return Reply(request.call_id, error=ErrorInfo.of(_as_hearth_error(error)))
+
+
+def _as_hearth_error(error: Exception) -> HearthError:
+    """What one request broke is told to that request; the host lives on."""
+    if isinstance(error, HearthError):
+        return error
+    log.error("a request failed", exc_info=error)
+    return RequestInvalid(reason=_first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
 def load_ort_backend(load: Load) -> Backend:

@@ -145,9 +145,10 @@ class Reply(msgspec.Struct, tag="reply"):
 
 
 class Refused(msgspec.Struct, tag="refused"):
-    """A message that this host does not understand."""
+    """A message that this host does not understand; request_id names the request that it would have been."""
 
     reason: str
+    request_id: str | None = None
 
 
 class Pong(msgspec.Struct, tag="pong"):
