@@ -107,6 +107,8 @@ class Composer(QWidget):
     def _refresh(self) -> None:
         colours = theme().colours
         self.edit.setPlaceholderText(self._reason if self._reason is not None else tr("Write a message"))
+        # Qt repaints a changed placeholder only with the next event of the field, which may be long in coming.
+        self.edit.viewport().update()
         enabled = self._busy or self.can_send
         self.button.setEnabled(enabled)
         name = tr("Stop") if self._busy else tr("Send")
