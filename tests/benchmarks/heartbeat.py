@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import shiboken6
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from hearth.conversations.message import Role
@@ -25,6 +28,7 @@ from hearth.ui import theme
 from hearth.ui.app import settle_memory
 from hearth.ui.main_window import MainWindow
 from hearth.ui.worker_thread import qt_thread
+from window_life import live, until
 
 STORIES = Path(__file__).parents[3] / "shared" / "data" / "models" / "stories260k-onnx" / "float32"
 ROUNDS = 3
@@ -48,15 +52,15 @@ def _measure(app: QApplication, folder: Path, seconds: float) -> None:
     window.ready.connect(settle_memory)
     window.show()
     window.start()
-    _until(lambda: window.hearth is not None and window.models.entries is not None)
+    until(lambda: window.hearth is not None and window.models.entries is not None)
     window.models.import_folder(folder)
-    _until(lambda: window.models.dialog is not None and window.models.dialog.import_button.isEnabled())
+    until(lambda: window.models.dialog is not None and window.models.dialog.import_button.isEnabled())
     window.models.dialog.import_button.click()
-    _until(lambda: window.models.current is not None)
-    _until(lambda: (window.models.status() or window).state == "ready")
+    until(lambda: window.models.current is not None)
+    until(lambda: (window.models.status() or window).state == "ready")
     _ask(window, "Once upon a time")
-    _until(lambda: not window.session.is_busy())
-    _live(1000)
+    until(lambda: not window.session.is_busy())
+    live(1000)
     gaps: dict[str, list[float]] = {"idle": [], "streaming": []}
     tokens, streamed = 0, 0.0
     for _ in range(ROUNDS):
@@ -73,8 +77,8 @@ def _measure(app: QApplication, folder: Path, seconds: float) -> None:
         gaps["streaming"] += _beats(seconds, again)
         streamed += time.perf_counter() - started
         window.session.stop()
-        _until(lambda: not window.session.is_busy())
-        _live(500)
+        until(lambda: not window.session.is_busy())
+        live(500)
     print(
         f"platform {app.platformName()}, {ROUNDS} rounds of {seconds:g} s; {tokens / streamed:.0f} tokens/s streamed"
     )
@@ -85,7 +89,7 @@ def _measure(app: QApplication, folder: Path, seconds: float) -> None:
             f" 99.9th percentile {ordered[int(len(ordered) * 0.999)]:.1f} ms, worst {ordered[-1]:.1f} ms"
         )
     window.close()
-    _until(window.is_closed)
+    until(window.is_closed)
     shiboken6.delete(window)  # before the application
 
 
@@ -98,7 +102,7 @@ def _beats(seconds: float, between: Callable[[], None]) -> list[float]:
     other.timeout.connect(between)
     heart.start(10)
     other.start(50)
-    _live(int(seconds * 1000))
+    live(int(seconds * 1000))
     heart.stop()
     other.stop()
     return [1000 * (after - before) for before, after in pairwise(beats)]
@@ -107,22 +111,7 @@ def _beats(seconds: float, between: Callable[[], None]) -> list[float]:
 def _ask(window: MainWindow, text: str) -> None:
     window.composer.set_text(text)
     window.composer.button.click()
-    _until(window.session.is_busy)
-
-
-def _until(condition: Callable[[], object], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("the window did not come into the state that was waited for")
-        _live(10)
-
-
-def _live(milliseconds: int) -> None:
-    """Let the window live for a while. QTest.qWait would keep the interpreter from all other threads."""
-    loop = QEventLoop()
-    QTimer.singleShot(milliseconds, loop.quit)
-    loop.exec()
+    until(window.session.is_busy)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from window_life import until
 
 STORIES = Path(__file__).parents[3] / "shared" / "data" / "models" / "stories260k-onnx" / "float32"
 APP = Path(__file__).parents[2] / "app"
@@ -72,12 +75,12 @@ def _inside(started: float, model: Path) -> dict[str, float]:
 def _press_enter(window, model: Path, figures: dict[str, float]) -> None:  # type: ignore[no-untyped-def]
     from hearth.services.events import AnswerGrew
 
-    _until(lambda: window.hearth is not None and window.models.entries is not None)
+    until(lambda: window.hearth is not None and window.models.entries is not None)
     if not window.models.entries:
         window.models.import_folder(model)
-        _until(lambda: window.models.dialog is not None and window.models.dialog.import_button.isEnabled())
+        until(lambda: window.models.dialog is not None and window.models.dialog.import_button.isEnabled())
         window.models.dialog.import_button.click()
-        _until(lambda: window.models.current)
+        until(lambda: window.models.current)
     for name in ("Enter, model not loaded", "Enter, model loaded"):
         grown: list[float] = []
 
@@ -86,35 +89,17 @@ def _press_enter(window, model: Path, figures: dict[str, float]) -> None:  # typ
 
         if name.endswith("not loaded"):
             window.hearth.pool.unload(window.models.current)
-            _until(lambda: window.models.status().state == "unloaded")
+            until(lambda: window.models.status().state == "unloaded")
         window.bridge.answer_grew.connect(note)
         window.session.new_chat()
         window.composer.set_text("Once upon a time")
         pressed = time.perf_counter()
         window.composer.button.click()
-        _until(lambda grown=grown: grown)
+        until(lambda grown=grown: grown)
         figures[name] = grown[0] - pressed
         window.bridge.answer_grew.disconnect(note)
-        _until(lambda: not window.session.is_busy())
+        until(lambda: not window.session.is_busy())
     window.close()
-
-
-def _until(condition: Callable[[], object], seconds: float = 60) -> None:
-
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("the window did not come into the state that was waited for")
-        _live(25)
-
-
-def _live(milliseconds: int) -> None:
-    """Let the window live for a while. QTest.qWait would keep the interpreter from all other threads."""
-    from PySide6.QtCore import QEventLoop, QTimer
-
-    loop = QEventLoop()
-    QTimer.singleShot(milliseconds, loop.quit)
-    loop.exec()
 
 
 if __name__ == "__main__":

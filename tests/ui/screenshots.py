@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from window_life import live, until
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import shiboken6
-from PySide6.QtCore import QCoreApplication, QEventLoop, QRect, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QRect, Qt
 from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -95,17 +97,17 @@ class Photographer:
 
     def take_all(self) -> None:
         window = self.window
-        wait(lambda: window.hearth is not None and window.models.entries is not None)
+        until(lambda: window.hearth is not None and window.models.entries is not None)
         self._take("welcome")
         self._import()
         self._take("empty-chat")
         window.panel.rows["temperature"].field.setValue(0)
         self._ask("Once upon a time")
-        wait(lambda: not window.session.is_busy() and window.session.last(Role.ASSISTANT) is not None)
+        until(lambda: not window.session.is_busy() and window.session.last(Role.ASSISTANT) is not None)
         self._take("story")
         self._fill()
         window.conversations.refresh()
-        wait(lambda: window.list.model.rowCount() == 6)
+        until(lambda: window.list.model.rowCount() == 6)
         self._open("Reading a large CSV file")
         self._take("conversation")
         window.actions_.toggle_panel.setChecked(True)
@@ -114,7 +116,7 @@ class Photographer:
         self._take("models", window.picker.popup)
         window.picker.popup.hide()
         window.conversations.delete(window.list.model.conversations()[-1].id)
-        wait(window.toast.isVisible)
+        until(window.toast.isVisible)
         self._take("undo")
         window.toast.hide()
         window.actions_.toggle_panel.setChecked(False)
@@ -128,29 +130,29 @@ class Photographer:
         self._close()
 
     def take_problem(self) -> None:
-        wait(lambda: self.window.pages.currentWidget() is self.window.problem)
+        until(lambda: self.window.pages.currentWidget() is self.window.problem)
         self._take("problem")
         self._close()
 
     def _import(self) -> None:
         window = self.window
         window.models.import_folder(MODEL.parent / "gone")
-        wait(lambda: window.models.dialog is not None and window.models.dialog.error())
+        until(lambda: window.models.dialog is not None and window.models.dialog.error())
         self._take("import-problem", window.models.dialog)
         window.models.dialog.reject()
         window.models.import_folder(MODEL)
-        wait(lambda: window.models.dialog is not None and window.models.dialog.import_button.isEnabled())
+        until(lambda: window.models.dialog is not None and window.models.dialog.import_button.isEnabled())
         dialog = window.models.dialog
         dialog.name_field.setText("stories260k")
         self._take("import", dialog)
         dialog.import_button.click()
-        wait(lambda: window.models.current == "stories260k")
-        wait(lambda: window.picker.status("stories260k").state is ModelState.READY)
+        until(lambda: window.models.current == "stories260k")
+        until(lambda: window.picker.status("stories260k").state is ModelState.READY)
 
     def _ask(self, text: str) -> None:
         self.window.composer.set_text(text)
         self.window.composer.button.click()
-        wait(lambda: self.window.session.is_busy() or self.window.session.messages)
+        until(lambda: self.window.session.is_busy() or self.window.session.messages)
 
     def _fill(self) -> None:
         """Conversations as they are in use, written by the store."""
@@ -203,12 +205,12 @@ class Photographer:
         window = self.window
         row = next(row for row in window.list.model.conversations() if row.title == title)
         window.session.open(row.id)
-        wait(lambda: window.session.conversation is not None and window.session.conversation.id == row.id)
-        wait(lambda: window.session.messages)
+        until(lambda: window.session.conversation is not None and window.session.conversation.id == row.id)
+        until(lambda: window.session.messages)
 
     def _take(self, name: str, over: QWidget | None = None) -> None:
         """A picture of the window, with a dialog or list that lies over it."""
-        _live(250)
+        live(250)
         picture: QPixmap = self.window.grab()
         if over is not None:
             painter = QPainter(picture)
@@ -226,24 +228,8 @@ class Photographer:
 
     def _close(self) -> None:
         self.window.close()
-        wait(self.window.is_closed)
+        until(self.window.is_closed)
         shiboken6.delete(self.window)  # before the application
-
-
-def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Let the window live until `condition` holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("the window did not come into the state that was waited for")
-        _live(10)
-
-
-def _live(milliseconds: int) -> None:
-    """Let the window live for a while. QTest.qWait would keep the interpreter from all other threads."""
-    loop = QEventLoop()
-    QTimer.singleShot(milliseconds, loop.quit)
-    loop.exec()
 
 
 if __name__ == "__main__":

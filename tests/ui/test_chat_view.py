@@ -287,7 +287,7 @@ def test_a_question_is_edited_in_its_place(qtbot: QtBot, view: ChatView) -> None
 @pytest.mark.parametrize("way", ["escape", "cancel"])
 def test_an_edit_can_be_given_up(qtbot: QtBot, view: ChatView, way: str) -> None:
     view.set_messages(conversation(4))
-    view.edit_last_question()
+    view.edit_message("m2")
     editor = seen(view, MessageEditor)[0]
     qtbot.keyClicks(editor.edit, "x")
     with qtbot.assertNotEmitted(view.edit_requested):
@@ -301,7 +301,7 @@ def test_an_edit_can_be_given_up(qtbot: QtBot, view: ChatView, way: str) -> None
 
 def test_an_edit_survives_scrolling_away_and_a_change_of_theme(qtbot: QtBot, view: ChatView) -> None:
     view.set_messages(conversation(100))
-    view.edit_last_question()
+    view.edit_message("m98")
     qtbot.keyClicks(seen(view, MessageEditor)[0].edit, "!")
     view.verticalScrollBar().setValue(0)
     assert seen(view, MessageEditor) == []

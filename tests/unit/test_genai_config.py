@@ -23,11 +23,10 @@ def test_the_shape_and_the_defaults_of_names(tmp_path: Path) -> None:
     read_config = read(tmp_path, config())
     model, decoder = read_config.model, read_config.model.decoder
     assert (model.type, model.context_length, model.vocab_size) == ("llama", 512, 512)
-    assert (model.bos_token_id, model.eos_token_ids, model.pad_token_id) == (1, (2,), None)
+    assert (model.bos_token_id, model.eos_token_ids) == (1, (2,))
     assert (decoder.head_size, decoder.num_hidden_layers, decoder.num_key_value_heads) == (16, 1, 2)
     assert decoder.inputs.past_key_names == "past_key_values.%d.key"
     assert decoder.outputs.present_value_names == "present.%d.value"
-    assert read_config.search.temperature == 0.5
 
 
 @pytest.mark.parametrize(("value", "ids"), [(7, (7,)), ([7, 8, 7], (7, 8)), (None, ()), (-1, ()), ([], ())])

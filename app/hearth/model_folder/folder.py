@@ -55,7 +55,6 @@ class ModelFolder:
 
     Attributes:
         graph_file: the ONNX graph.
-        graph_inputs, graph_outputs: names of the graph's inputs and outputs.
         data_files: files beside the graph that hold its weights.
         chat_template: the source of its jinja template, or None for a model that only continues text.
         special_tokens: such as `bos_token` and `eos_token`, as the template may name them.
@@ -64,8 +63,6 @@ class ModelFolder:
     path: Path
     config: GenaiConfig
     graph_file: Path
-    graph_inputs: tuple[str, ...]
-    graph_outputs: tuple[str, ...]
     data_files: tuple[Path, ...]
     tokenizer_file: Path
     chat_template: str | None
@@ -96,8 +93,6 @@ class ModelFolder:
             path=path,
             config=config,
             graph_file=graph_file,
-            graph_inputs=tuple(graph.inputs),
-            graph_outputs=tuple(graph.outputs),
             data_files=tuple(data_files),
             tokenizer_file=tokenizer_file,
             chat_template=template,

@@ -77,7 +77,6 @@ class Model(msgspec.Struct, frozen=True):
     decoder: Decoder
     bos: int | None = msgspec.field(name="bos_token_id", default=None)
     eos: int | list[int] | None = msgspec.field(name="eos_token_id", default=None)
-    pad: int | None = msgspec.field(name="pad_token_id", default=None)
 
     @property
     def bos_token_id(self) -> int | None:
@@ -88,27 +87,11 @@ class Model(msgspec.Struct, frozen=True):
         ids = self.eos if isinstance(self.eos, list) else [self.eos]
         return tuple(dict.fromkeys(token for token in map(_token, ids) if token is not None))
 
-    @property
-    def pad_token_id(self) -> int | None:
-        return _token(self.pad)
-
-
-class Search(msgspec.Struct, frozen=True):
-    """The sampling defaults that the model's maker wrote down."""
-
-    do_sample: bool = False
-    max_length: int = 0
-    repetition_penalty: float = 1.0
-    temperature: float = 1.0
-    top_k: int = 50
-    top_p: float = 1.0
-
 
 class GenaiConfig(msgspec.Struct, frozen=True):
     """The whole file."""
 
     model: Model
-    search: Search = Search()
 
 
 def read_genai_config(path: Path) -> GenaiConfig:

@@ -162,6 +162,7 @@ class AssistantService:
         if conversation.model != model:
             self._conversations.set_model(conversation.id, model)
             self.events.emit(ConversationChanged(conversation.id))
+        worker = self._pool.load(model)
         answer = self._conversations.add_message(
             conversation.id,
             parent_id=parent_id,
@@ -170,7 +171,7 @@ class AssistantService:
             status=MessageStatus.STREAMING,
             model=model,
         )
-        growing = _Growing(answer, self._pool.load(model))
+        growing = _Growing(answer, worker)
         with self._lock:
             self._growing[answer.id] = growing
         self.events.emit(AnswerStarted(conversation.id, question, answer))

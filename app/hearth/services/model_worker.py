@@ -228,10 +228,14 @@ class ModelWorker:
         self._do(self._load)
         while not self._ending:
             with suppress(Empty):
-                self._do(self._jobs.get(timeout=TICK_SECONDS))
+                self._do(self._jobs.get(timeout=TICK_SECONDS if self._needs_ticks() else None))
             if time.monotonic() - self._ticked >= TICK_SECONDS:
                 self._do(self._tick)
         self._drain()
+
+    def _needs_ticks(self) -> bool:
+        """An idle model wakes nobody: a laptop's battery would feel it."""
+        return bool(self.status.state is ModelState.LOADING or self._open or self._on_tick)
 
     def _drain(self) -> None:
         """Run what was posted before the end; each job finds the model unloaded, and says so to whoever waits."""
@@ -329,9 +333,8 @@ class ModelWorker:
     def _tick(self) -> None:
         now = time.monotonic()
         if now - self._ticked > PING_SECONDS:
-            self._pinged = self._heard = (
-                now  # this thread was busy, or the machine slept: nothing can be said
-            )
+            # This thread was idle or busy, or the machine slept: nothing can be said yet.
+            self._pinged = self._heard = now
         self._ticked = now
         if self.status.state is ModelState.LOADING:
             self._report_progress()
@@ -367,9 +370,9 @@ class ModelWorker:
 
     def _hung(self, error: HostHung) -> None:
         log.error("%s", error)
-        self._failed(error)
         if self.client is not None:
-            self.client.kill()
+            self.client.kill()  # before anybody hears that it was ended
+        self._failed(error)
 
     def _host_ended(self, crash: HostCrashed) -> None:
         if self.status.state in (ModelState.LOADING, ModelState.READY):

@@ -381,7 +381,7 @@ QProgressBar { background: $hover; border: none; border-radius: 3px; max-height:
 QProgressBar::chunk { background: $accent; border-radius: 3px; }
 QSlider::groove:horizontal { height: 4px; background: $pressed; border-radius: 2px; }
 QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
-QSlider::handle:horizontal { background: $surface; border: 1px solid $field_border; width: 14px; height: 14px;
+QSlider::handle:horizontal { background: $surface; border: 1px solid $text_faint; width: 14px; height: 14px;
     margin: -6px 0; border-radius: 8px; }
 QSlider::handle:horizontal:focus { border-color: $accent; }
 

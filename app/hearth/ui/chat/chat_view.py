@@ -208,13 +208,6 @@ class ChatView(QAbstractScrollArea):
         if item is not None and item.is_user and not item.editing:
             self._set_editing(item, True)
 
-    def edit_last_question(self) -> None:
-        """Open the editor in the last message of the user."""
-        for item in reversed(self._items):
-            if item.is_user:
-                self.edit_message(item.message.id)
-                return
-
     def set_font_scale(self, scale: float) -> None:
         """Show text at `scale` times its usual size."""
         self._style = ChatStyle(scale)
