@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hearth.help.page import HelpPage, parse_page
+from hearth.help.search import HelpHit, HelpIndex
 from hearth.i18n import system_language
 from hearth.paths import resource
 
@@ -47,6 +48,14 @@ class HelpLibrary:
             if page.id == page_id:
                 return page
         raise KeyError(page_id)
+
+    def search(self, words: str) -> list[HelpHit]:
+        """The places that `words` lead to, the best first."""
+        return self._index.search(words)
+
+    @cached_property
+    def _index(self) -> HelpIndex:
+        return HelpIndex(self.pages)
 
 
 def help_language(language: str) -> str:
