@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hearth.help.library import help_language, read_help
+from hearth.help.keys import is_key, native_key, native_keys
+from hearth.help.library import read_help
 from hearth.help.page import anchor, parse_page
 
 GOOD = """# Asking
@@ -59,7 +60,7 @@ def test_the_library_has_the_groups_and_pages_of_the_contents_in_their_order(fol
     assert [group.title for group in library.groups] == ["Chat", "Models"]
     assert [page.id for page in library.pages] == ["ask", "stop", "import"]
     assert [page.id for page in library.groups[1].pages] == ["import"]
-    assert read_help("zh_CN", folder=folder).groups[0].title == "聊天"
+    assert read_help("zh", folder=folder).groups[0].title == "聊天"
 
 
 def test_a_page_has_title_introduction_and_sections_with_answers(folder: Path) -> None:
@@ -75,19 +76,6 @@ def test_a_page_has_title_introduction_and_sections_with_answers(folder: Path) -
 def test_a_page_that_is_not_there_is_a_key_error(folder: Path) -> None:
     with pytest.raises(KeyError):
         read_help("en", folder=folder).page("nothing")
-
-
-@pytest.mark.parametrize(
-    ("setting", "language"),
-    [("en", "en"), ("zh", "zh"), ("zh_CN", "zh"), ("zh-Hans", "zh"), ("de_AT", "en"), ("", "en")],
-)
-def test_the_language_follows_the_setting(setting: str, language: str) -> None:
-    assert help_language(setting) == language
-
-
-def test_the_language_may_follow_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
-    assert help_language("system") == "zh"
 
 
 BROKEN = [
@@ -169,3 +157,38 @@ def test_chinese_lines_are_joined_without_a_space() -> None:
     )
     assert not faults
     assert page.intro == "写下问题，按下 `Enter` 发送。"
+
+
+@pytest.mark.parametrize(
+    ("key", "on_a_mac"),
+    [
+        ("Ctrl+N", "⌘N"),
+        ("Ctrl+Shift+S", "⇧⌘S"),
+        ("Ctrl++", "⌘+"),
+        ("Alt+Left", "⌥←"),
+        ("Ctrl+Backspace", "⌘⌫"),
+        ("Shift+Enter", "⇧Return"),
+        ("Esc", "Esc"),
+        ("F1", "F1"),
+        ("F11", "⌃⌘F"),
+    ],
+)
+def test_keys_are_spelled_for_the_system(key: str, on_a_mac: str) -> None:
+    assert is_key(key)
+    assert native_key(key, "linux") == native_key(key, "win32") == key
+    assert native_key(key, "darwin") == on_a_mac
+
+
+@pytest.mark.parametrize(
+    "code", ["hearth run", "config.toml", "Ctrl", "N", "--json", "engine.threads", "Ctrl+n"]
+)
+def test_other_code_is_no_key(code: str) -> None:
+    assert not is_key(code)
+
+
+def test_keys_in_a_text_are_spelled_for_the_system_except_where_a_terminal_is_meant() -> None:
+    page, _ = parse_page("ask", GOOD)
+    text = "Press `Ctrl+N`, not `hearth run`, or Ctrl+N."
+    assert native_keys(page, text, "darwin") == "Press `⌘N`, not `hearth run`, or Ctrl+N."
+    terminal, _ = parse_page("terminal-chat", GOOD)
+    assert native_keys(terminal, text, "darwin") == text

@@ -8,6 +8,7 @@ import typer
 
 from hearth import __version__
 from hearth.cli import bench, chat, doctor, models, run
+from hearth.cli import help as help_pages
 from hearth.i18n import tr
 
 app = typer.Typer(
@@ -44,3 +45,4 @@ app.command("bench", help=tr("Measure a model on this machine: loading, reading,
     bench.bench
 )
 app.command("doctor", help=tr("What this machine has, what Hearth will use, and why."))(doctor.doctor)
+app.command("help", help=tr("Read the help pages, or search in them."))(help_pages.help_)

@@ -11,10 +11,7 @@ from typing import Any
 
 from hearth.help.page import HelpPage, parse_page
 from hearth.help.search import HelpHit, HelpIndex
-from hearth.i18n import system_language
 from hearth.paths import resource
-
-LANGUAGES = ("en", "zh")
 
 _log = logging.getLogger(__name__)
 
@@ -58,18 +55,11 @@ class HelpLibrary:
         return HelpIndex(self.pages)
 
 
-def help_language(language: str) -> str:
-    """The language of the help for a language setting such as `system`, `zh_CN` or `en`; English where it has none."""
-    wanted = system_language() if language == "system" else language
-    short = wanted.replace("-", "_").partition("_")[0].lower()
-    return short if short in LANGUAGES else LANGUAGES[0]
-
-
 def read_help(language: str, *, strict: bool = False, folder: Path | None = None) -> HelpLibrary:
     """Read the contents and every page.
 
     Args:
-        language: as in the settings: `en`, `zh_CN`, `system`.
+        language: a key of `i18n.LANGUAGES`.
         strict: whether a page that is missing or whose form is broken is an error. Where it is not, what can be
             shown is read and the log says what is wrong.
         folder: where `contents.toml`, `en` and `zh` lie; by default what travels with Hearth.
@@ -78,7 +68,6 @@ def read_help(language: str, *, strict: bool = False, folder: Path | None = None
         ValueError: a page is missing or broken, and where; only if `strict`.
     """
     folder = folder or resource("help")
-    language = help_language(language)
     groups = []
     for group in _contents(folder / "contents.toml", strict):
         pages = [_read(folder / language, str(page_id), strict) for page_id in group.get("pages", ())]
