@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
 from hearth.paths import resource
@@ -24,21 +25,10 @@ _catalogue: gettext.NullTranslations = gettext.NullTranslations()
 _language = "en"
 
 
-def system_language() -> str:
-    """The language that the system asks for, such as `zh_CN` or `en`."""
-    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        value = os.environ.get(variable, "").split(".")[0]
-        if value and value not in ("C", "POSIX"):
-            return value
-    return _desktop_language() or (locale.getlocale()[0] or "en").split(".")[0]
-
-
 def use_language(language: str) -> None:
     """Show texts in `language` from now on; `system` follows the system, an unknown one falls back to English."""
     global _catalogue, _language
-    wanted = system_language() if language == "system" else language
-    code = wanted.replace("-", "_").split("_")[0].lower()
-    _language = code if code in LANGUAGES else "en"
+    _language = nearest(system_languages() if language == "system" else [language])
     _catalogue = gettext.translation(_DOMAIN, str(resource("translations")), [_language], fallback=True)
 
 
@@ -63,15 +53,36 @@ def ntr(singular: str, plural: str, n: int, /, **params: Any) -> str:
     return _catalogue.ngettext(singular, plural, n).format_map({"n": n, **params})
 
 
-def _desktop_language() -> str:
-    """What macOS and Windows tell, which set no variables for a program that is started by a click."""
+def nearest(wanted: Iterable[str]) -> str:
+    """The key of LANGUAGES for the first of these that Hearth speaks, such as `zh_TW` or `zh-Hans-CN`; or English."""
+    codes = (re.split(r"[-_.@]", language)[0].lower() for language in wanted)
+    return next((code for code in codes if code in LANGUAGES), "en")
+
+
+def system_languages() -> list[str]:
+    """The languages that the system asks for, the most wanted first: the variables of gettext, or the desktop's own."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(variable, "")
+        if value.partition(".")[0] in ("C", "POSIX"):
+            return ["en"]
+        if value:
+            return [*os.environ.get("LANGUAGE", "").split(":"), value]
+    # A program that is started by a click has none of them on macOS and Windows.
+    if sys.platform == "darwin":
+        asked = ["/usr/bin/defaults", "read", "-g", "AppleLanguages"]
+        return languages_of_macos(subprocess.run(asked, capture_output=True, text=True, check=False).stdout)
     if sys.platform == "win32":
         import ctypes
 
-        return locale.windows_locale.get(ctypes.windll.kernel32.GetUserDefaultUILanguage(), "")
-    if sys.platform == "darwin":
-        asked = ["/usr/bin/defaults", "read", "-g", "AppleLanguages"]
-        told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-        first = re.search(r"[A-Za-z][\w-]*", told)  # of a list such as ( "zh-Hans-CN", "en-CN" )
-        return first.group() if first else ""
-    return ""
+        return languages_of_windows(ctypes.windll.kernel32.GetUserDefaultUILanguage())
+    return []
+
+
+def languages_of_macos(told: str) -> list[str]:
+    """What `defaults read -g AppleLanguages` tells: a list in brackets, the most wanted first."""
+    return re.findall(r"[A-Za-z][\w-]*", told)
+
+
+def languages_of_windows(identifier: int) -> list[str]:
+    """What GetUserDefaultUILanguage tells: the number of a language, such as 0x0804 for `zh_CN`."""
+    return [locale.windows_locale.get(identifier, "")]
