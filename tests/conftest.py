@@ -29,6 +29,12 @@ def hearth_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def no_starter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test begins without a model, so Hearth's own is hidden; `built_in_folders` is where to bring one in."""
+    monkeypatch.setattr("hearth.models.registry.built_in_folders", lambda: ())
+
+
+@pytest.fixture(autouse=True)
 def english(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts are English here and in every process that the test starts, whatever the machine speaks."""
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):

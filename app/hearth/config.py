@@ -9,7 +9,7 @@ import difflib
 import math
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -18,11 +18,32 @@ from msgspec import Meta
 
 from hearth.errors import ConfigInvalid, ConfigUnknownKey, HomeUnwritable
 from hearth.i18n import mark, tr
-from hearth.paths import config_file
+from hearth.paths import config_file, home, models_folder
+
+# How the next word is chosen: what a conversation may set, and a model's maker may recommend.
+SAMPLING_KEYS = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "repetition_penalty",
+        "presence_penalty",
+        "frequency_penalty",
+    }
+)
 
 
 def _choice(*values: str) -> dict[str, Any]:
     return {"choices": values}
+
+
+class FoldersSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where large files lie."""
+
+    models: Annotated[
+        str, Meta(description="The folder that holds the models; empty takes models/ beside this file.")
+    ] = ""
 
 
 class EngineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +139,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             extra=_choice("system", "light", "dark"),
         ),
     ] = "system"
+    folders: FoldersSection = FoldersSection()
     engine: EngineSection = EngineSection()
     defaults: DefaultsSection = DefaultsSection()
     log: LogSection = LogSection()
@@ -130,20 +152,79 @@ def load_config(path: Path | None = None) -> Config:
         ConfigUnknownKey, ConfigInvalid
     """
     path = path or config_file()
+    text = read_text(path)
+    return Config() if text is None else parse_config(text, path)
+
+
+def read_text(path: Path) -> str | None:
+    """The settings file as it stands; None where there is none.
+
+    Raises:
+        ConfigInvalid: it cannot be read, or is not text.
+    """
     try:
-        values = tomllib.loads(path.read_text("utf-8-sig"))  # Notepad begins a file with a mark
+        return path.read_bytes().decode("utf-8-sig")  # Notepad begins a file with a mark
     except FileNotFoundError:
-        return Config()
+        return None
     except OSError as error:
         raise ConfigInvalid(path=str(path), reason=error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise ConfigInvalid(path=str(path), reason=tr("it is not UTF-8 text")) from error
+
+
+def parse_config(text: str, path: Path) -> Config:
+    """The settings in the text of the file `path`.
+
+    Raises:
+        ConfigUnknownKey, ConfigInvalid
+    """
+    try:
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigInvalid(
             path=str(path), reason=tr("it is not valid TOML: {detail}", detail=error)
         ) from error
     config: Config = _read(Config, values, path)
     return config
+
+
+def models_root(config: Config) -> Path:
+    """The folder that holds the models; what is not a whole path counts from the home folder."""
+    if not config.folders.models:
+        return models_folder()
+    return home() / Path(config.folders.models).expanduser()
+
+
+def with_recommended(defaults: DefaultsSection, sampling: Mapping[str, float]) -> DefaultsSection:
+    """The defaults for one model: what its maker recommends, where the settings file says nothing else.
+
+    What has no meaning here is left out: unknown keys, and values beyond a key's limits.
+    """
+    untouched = DefaultsSection()
+    taken = {
+        key: value
+        for key, value in _recommended(sampling).items()
+        if getattr(defaults, key) == getattr(untouched, key)
+    }
+    return msgspec.structs.replace(defaults, **taken)
+
+
+def not_recommendable(sampling: Mapping[str, float]) -> list[str]:
+    """The keys that `with_recommended` leaves out."""
+    return sorted(sampling.keys() - _recommended(sampling).keys())
+
+
+def _recommended(sampling: Mapping[str, float]) -> dict[str, int | float]:
+    types = {field.name: field.type for field in msgspec.structs.fields(DefaultsSection)}
+    values: dict[str, int | float] = {}
+    for key in SAMPLING_KEYS & sampling.keys():
+        kind, meta = get_args(types[key])
+        value: int | float = sampling[key]
+        if kind is int and float(value).is_integer():
+            value = int(value)
+        if _is_number(value, kind, meta):
+            values[key] = kind(value)
+    return values
 
 
 def write_default_config(path: Path) -> None:
@@ -178,13 +259,30 @@ def default_text() -> str:
     ]
     for name, default, meta in _keys(Config):
         lines += [f"# {meta.description}", f"#{name} = {msgspec.json.encode(default).decode()}", ""]
-    for section in msgspec.structs.fields(Config):
-        if not isinstance(section.default, msgspec.Struct):
-            continue
-        lines += [f"[{section.name}]", f"# {section.type.__doc__}", ""]
-        for name, default, meta in _keys(section.type):
-            lines += [f"# {meta.description}", f"#{name} = {msgspec.json.encode(default).decode()}", ""]
+    tables = [
+        table_text(section.name)
+        for section in msgspec.structs.fields(Config)
+        if isinstance(section.default, msgspec.Struct)
+    ]
+    return "\n".join([*lines, *tables])
+
+
+def table_text(name: str) -> str:
+    """One table of the settings file as it is first written."""
+    struct = type(getattr(Config(), name))
+    lines = [f"[{name}]", f"# {struct.__doc__}", ""]
+    for key, default, meta in _keys(struct):
+        lines += [f"# {meta.description}", f"#{key} = {msgspec.json.encode(default).decode()}", ""]
     return "\n".join(lines)
+
+
+def check_key(key: str, path: Path) -> None:
+    """Raise ConfigUnknownKey for a key (with its table and a dot) that no setting has."""
+    table, _, name = key.rpartition(".")
+    struct = getattr(Config(), table, None) if table else Config()
+    known = isinstance(struct, msgspec.Struct) and name in struct.__struct_fields__
+    if not known or isinstance(getattr(struct, name), msgspec.Struct):
+        raise ConfigUnknownKey(path=str(path), key=key, nearest=_nearest(key))
 
 
 def _keys(struct: type[msgspec.Struct]) -> Iterator[tuple[str, Any, Meta]]:
@@ -246,10 +344,7 @@ def _checked(value: Any, annotation: Any, path: Path, name: str) -> Any:
         if not isinstance(value, str):
             raise _invalid(path, name, tr("a text in quotes"))
         return value
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    whole_where_it_must = kind is float or isinstance(value, int)
-    low, high = meta.ge, math.inf if meta.le is None else meta.le
-    if not number or not whole_where_it_must or low is None or not low <= value <= high:
+    if not _is_number(value, kind, meta):
         template = mark("a whole number from {low}") if kind is int else mark("a number from {low}")
         if meta.le is not None:
             template = (
@@ -257,8 +352,16 @@ def _checked(value: Any, annotation: Any, path: Path, name: str) -> Any:
                 if kind is int
                 else mark("a number from {low} to {high}")
             )
-        raise _invalid(path, name, tr(template, low=low, high=high))
+        raise _invalid(path, name, tr(template, low=meta.ge, high=meta.le))
     return kind(value)
+
+
+def _is_number(value: Any, kind: type, meta: Meta) -> bool:
+    """Whether `value` is a number of that kind within the limits; 3.0 is no whole number."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or (kind is int and not isinstance(value, int)) or meta.ge is None:
+        return False
+    return bool(meta.ge <= value <= (math.inf if meta.le is None else meta.le))
 
 
 def _invalid(path: Path, name: str, expected: str) -> ConfigInvalid:

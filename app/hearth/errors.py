@@ -7,6 +7,8 @@ the reader's language. Everything that leaves Hearth as an error is one of these
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
 from typing import Any, ClassVar
 
 from hearth.i18n import mark, tr
@@ -50,7 +52,7 @@ class HearthError(Exception):
         return tr(self.remedy, **self.params)
 
     def __str__(self) -> str:
-        return f"{self.what_text()} {self.remedy_text()}"
+        return tr("{what} {remedy}", what=self.what_text(), remedy=self.remedy_text())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return HearthError.from_code, (self.code, self.params)
@@ -72,6 +74,13 @@ class DiskFull(HearthError):
     code = "disk_full"
     what = mark("There is not enough free space in {path}.")
     remedy = mark("Free some space on that disk and try again; nothing was lost.")
+
+
+def writing_failed(folder: Path, error: OSError) -> HearthError:
+    """The error that says why `folder` could not be written to."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(path=str(folder))
+    return HomeUnwritable(path=str(folder), reason=error.strerror or str(error))
 
 
 class ConfigUnknownKey(HearthError):
@@ -197,6 +206,42 @@ class ModelInUse(HearthError):
     remedy = mark("Unload it first.")
 
 
+class ModelBuiltIn(HearthError):
+    code = "model_built_in"
+    what = mark("{name} is part of Hearth: it cannot be removed or get another name.")
+    remedy = mark("It takes little space; import a model of your own to chat with another one.")
+
+
+class ModelsBusy(HearthError):
+    code = "models_busy"
+    what = mark("Models are being imported or moved at this moment.")
+    remedy = mark("Wait until that is done, or cancel it, and try again.")
+
+
+class ModelsFolderUnusable(HearthError):
+    code = "models_folder_unusable"
+    what = mark("{path} cannot hold the models: {reason}.")
+    remedy = mark("Choose another folder.")
+
+
+class ModelsFolderTaken(HearthError):
+    code = "models_folder_taken"
+    what = mark("{path} is there already and is not the model of that name.")
+    remedy = mark("Choose another folder, or move that one away first.")
+
+
+class MoveCancelled(HearthError):
+    code = "move_cancelled"
+    what = mark("Moving the models was stopped.")
+    remedy = mark("All of them are where they were.")
+
+
+class OldModelsStay(HearthError):
+    code = "old_models_stay"
+    what = mark("The models were moved, but {path} could not be deleted ({reason}).")
+    remedy = mark("Hearth tries again when it next starts; you may also delete that folder yourself.")
+
+
 class ImportCancelled(HearthError):
     code = "import_cancelled"
     what = mark("The import was stopped.")
@@ -285,6 +330,12 @@ class ModelNotChosen(HearthError):
     code = "model_not_chosen"
     what = mark("There are several models here: {names}.")
     remedy = mark("Name one of them: hearth chat MODEL")
+
+
+class CommandInvalid(HearthError):
+    code = "command_invalid"
+    what = mark("The command cannot be understood: {reason}.")
+    remedy = mark("“{command} --help” shows what it takes.")
 
 
 class InputInvalid(HearthError):

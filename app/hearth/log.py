@@ -82,6 +82,11 @@ def setup_logging(level: str, to_stderr: bool = False, *, rotate: bool = True) -
         handler.setFormatter(logging.Formatter(_FORMAT, "%Y-%m-%d %H:%M:%S"))
         root.addHandler(handler)
     root.setLevel(logging.WARNING)
+    use_level(level)
+
+
+def use_level(level: str) -> None:
+    """Log Hearth's own lines from this level on."""
     logging.getLogger("hearth").setLevel(level.upper())
 
 

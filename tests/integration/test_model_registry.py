@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +15,10 @@ import pytest
 import hearth
 from hearth.errors import (
     DiskFull,
+    HearthError,
     HomeUnwritable,
     ImportCancelled,
+    ModelBuiltIn,
     ModelFileChanged,
     ModelFileInvalid,
     ModelFileMissing,
@@ -25,7 +28,9 @@ from hearth.errors import (
     ModelNameInvalid,
     ModelNameTaken,
     ModelNotFound,
+    ModelsBusy,
 )
+from hearth.model_folder.manifest import Manifest, ManifestFile, write_manifest
 from hearth.models.registry import ModelRegistry
 from onnx_bytes import block, graph, model, tensor, write_model_folder
 
@@ -307,6 +312,146 @@ def test_a_manifest_of_a_newer_hearth_is_read(registry: ModelRegistry, source: P
     manifest = entry.path / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"version": 1', '"version": 9, "quality": {"ppl": 7.5}'))
     assert registry.get("one").manifest.files == entry.manifest.files
+
+
+@pytest.fixture
+def starter(tmp_path: Path) -> Path:
+    """A model as Hearth itself brings one."""
+    folder = write_model_folder(tmp_path / "resources" / "model")
+    files = {
+        file.name: ManifestFile(hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size)
+        for file in folder.iterdir()
+    }
+    manifest = Manifest(
+        version=1,
+        name="hearth-starter",
+        aliases=("one",),
+        files=files,
+        sampling={"temperature": 0.3, "top_k": 5},
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+@pytest.fixture
+def with_starter(starter: Path) -> ModelRegistry:
+    return ModelRegistry(built_in=[starter])
+
+
+def test_a_model_of_hearth_comes_first_and_can_be_verified(
+    with_starter: ModelRegistry, starter: Path, source: Path
+) -> None:
+    with_starter.import_folder(source, name="a-model")
+    entry, other = with_starter.list()
+    assert (entry.name, entry.built_in, entry.path, entry.in_place) == (
+        "hearth-starter",
+        True,
+        starter,
+        False,
+    )
+    assert (entry.aliases, entry.manifest.sampling) == ((), {"temperature": 0.3, "top_k": 5})
+    assert (other.name, other.built_in) == ("a-model", False)
+    assert with_starter.get("Hearth-Starter") == entry
+    with_starter.verify("hearth-starter")
+    (starter / "model.onnx.data").write_bytes(bytes(16))
+    with pytest.raises(ModelFileChanged):
+        with_starter.verify("hearth-starter")
+
+
+def test_a_model_of_hearth_cannot_be_removed_or_named_otherwise(
+    with_starter: ModelRegistry, starter: Path
+) -> None:
+    before = sorted((file, file.read_bytes()) for file in starter.iterdir())
+    for job in (
+        lambda: with_starter.remove("HEARTH-starter"),
+        lambda: with_starter.alias("hearth-starter", "uno"),
+    ):
+        with pytest.raises(ModelBuiltIn, match="hearth-starter is part of Hearth"):
+            job()
+    with pytest.raises(ModelNotFound):
+        with_starter.remove_alias("one")
+    assert sorted((file, file.read_bytes()) for file in starter.iterdir()) == before
+
+
+def test_the_name_of_a_model_of_hearth_is_taken(with_starter: ModelRegistry, source: Path) -> None:
+    with pytest.raises(ModelNameTaken):
+        with_starter.import_folder(source, name="hearth-starter")
+    with_starter.import_folder(source, name="mine")
+    with pytest.raises(ModelNameTaken):
+        with_starter.alias("mine", "hearth-starter")
+    renamed = source.rename(source.with_name("Hearth Starter"))
+    assert with_starter.import_folder(renamed).name == "hearth-starter-2"
+
+
+def test_a_model_of_the_same_name_from_before_is_hidden(
+    registry: ModelRegistry, source: Path, starter: Path
+) -> None:
+    registry.import_folder(source, name="hearth-starter")
+    both = ModelRegistry(built_in=[starter])
+    assert [(entry.name, entry.built_in) for entry in both.list()] == [("hearth-starter", True)]
+
+
+def test_without_its_files_hearth_has_no_model_of_its_own(tmp_path: Path, starter: Path) -> None:
+    assert ModelRegistry(built_in=[tmp_path / "nowhere"]).list() == []
+    (starter / "manifest.json").write_text("{")
+    assert ModelRegistry(built_in=[starter]).list() == []
+
+
+def test_a_chosen_folder_that_is_gone_takes_no_import(tmp_path: Path, source: Path) -> None:
+    registry = ModelRegistry(tmp_path / "unplugged")
+    assert registry.list() == []
+    with pytest.raises(ModelFolderMissing, match="unplugged"):
+        registry.import_folder(source)
+    assert not (tmp_path / "unplugged").exists()
+
+
+def test_nothing_changes_while_the_models_are_moved(registry: ModelRegistry, source: Path) -> None:
+    registry.import_folder(source, name="one")
+    registry.alias("one", "uno")
+    removed = registry.remove(registry.import_folder(source, name="two").name)
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with registry.exclusively(), registry.exclusively():
+            entered.set()
+            leave.wait()
+
+    mover = threading.Thread(target=hold)
+    mover.start()
+    entered.wait()
+    try:
+        for job in (
+            lambda: registry.import_folder(source),
+            lambda: registry.alias("one", "eins"),
+            lambda: registry.remove_alias("uno"),
+            lambda: registry.remove("one"),
+            lambda: registry.restore(removed),
+            lambda: registry.exclusively().__enter__(),
+        ):
+            with pytest.raises(ModelsBusy):
+                job()
+        assert [entry.name for entry in registry.list()] == ["one"]
+    finally:
+        leave.set()
+        mover.join()
+    registry.restore(removed)
+
+
+def test_the_models_cannot_be_moved_while_one_is_imported(registry: ModelRegistry, source: Path) -> None:
+    refused: list[HearthError] = []
+
+    def progress(done: int, total: int) -> None:
+        try:
+            with registry.exclusively():
+                pass
+        except HearthError as error:
+            refused.append(error)
+
+    registry.import_folder(source, progress=progress)
+    assert refused
+    assert {type(error) for error in refused} == {ModelsBusy}
+    with registry.exclusively():
+        pass
 
 
 def run(program: str, *arguments: str) -> subprocess.Popen[str]:

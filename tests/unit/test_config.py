@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from hearth.config import Config, default_text, load_config, write_default_config
+from hearth.config import (
+    Config,
+    DefaultsSection,
+    FoldersSection,
+    default_text,
+    load_config,
+    models_root,
+    not_recommendable,
+    with_recommended,
+    write_default_config,
+)
 from hearth.errors import ConfigInvalid, ConfigUnknownKey, HomeUnwritable
 from hearth.paths import config_file
 
@@ -107,6 +117,40 @@ def test_a_wrong_value_is_refused_with_what_is_expected(tmp_path: Path, text: st
         load_config(written(tmp_path, text))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [("", "home/models"), ("/big/models", "/big/models"), ("../other", "home/../other"), ("~/m", "me/m")],
+)
+def test_the_models_folder(value: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "me"))
+    assert models_root(Config(folders=FoldersSection(value))) == tmp_path / folder
+
+
+def test_a_recommendation_counts_where_the_settings_say_nothing() -> None:
+    settings = DefaultsSection(temperature=0.2, max_tokens=50)
+    chosen = with_recommended(settings, {"temperature": 0.9, "top_p": 0.8, "top_k": 40.0, "min_p": 0})
+    assert chosen == DefaultsSection(temperature=0.2, top_p=0.8, top_k=40, min_p=0, max_tokens=50)
+    assert isinstance(chosen.top_k, int)
+    assert with_recommended(settings, {}) == settings
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"colour": 1.0},
+        {"max_tokens": 5.0},
+        {"model": 1.0},
+        {"temperature": -1.0},
+        {"top_k": 1.5},
+        {"top_p": 2},
+    ],
+)
+def test_a_recommendation_without_a_meaning_is_left_out(sampling: dict[str, float]) -> None:
+    assert with_recommended(DefaultsSection(), sampling) == DefaultsSection()
+    assert not_recommendable({**sampling, "min_p": 0.1}) == list(sampling)
 
 
 def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:

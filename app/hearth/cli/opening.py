@@ -37,13 +37,14 @@ def open_models() -> Iterator[ModelRegistry]:
     Raises:
         HearthError: home or settings cannot be used.
     """
-    from hearth.config import load_config
+    from hearth.config import load_config, models_root
     from hearth.home import ensure_home
-    from hearth.models.registry import ModelRegistry
+    from hearth.models.registry import ModelRegistry, check_models_folder
 
     ensure_home()
-    load_config()
-    registry = ModelRegistry()
+    root = models_root(load_config())
+    check_models_folder(root)
+    registry = ModelRegistry(root)
     try:
         yield registry
     finally:

@@ -31,6 +31,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         revision, licence: of the source, where they are known.
         in_place: the owner's folder, for a model that was registered and not copied.
         aliases: other names of the model.
+        sampling: what the model's maker recommends, by key of the settings file's `[defaults]`.
         files: by path relative to the model folder, with forward slashes.
     """
 
@@ -43,6 +44,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     imported_at: datetime | None = None
     in_place: str = ""
     aliases: tuple[str, ...] = ()
+    sampling: dict[str, float] = {}
     files: dict[str, ManifestFile] = {}
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hearth.errors import DiskFull, HearthError, HomeUnwritable, ImportCancelled, ModelFileInvalid
+from hearth.errors import ImportCancelled, ModelFileInvalid, writing_failed
 from hearth.model_folder.manifest import ManifestFile
 
 CHUNK_BYTES = 4 << 20
+# Left free beside a copy, so that the database can still be written when it is done.
+SPARE_BYTES = 64 << 20
 
 ProgressCallback = Callable[[int, int], None]
 CancelledCallback = Callable[[], bool]
@@ -64,22 +65,19 @@ class Transfer:
             raise writing_failed(target.parent, error) from error
         return ManifestFile(digest.hexdigest(), size)
 
+    def check(self) -> None:
+        """Raise ImportCancelled where the caller's `cancelled` says so."""
+        if self._cancelled is not None and self._cancelled():
+            raise ImportCancelled
+
     def _chunks(self, source: Path) -> Iterator[bytes]:
         try:
             with source.open("rb") as file:
                 while chunk := file.read(CHUNK_BYTES):
-                    if self._cancelled is not None and self._cancelled():
-                        raise ImportCancelled
+                    self.check()
                     yield chunk
                     self._done += len(chunk)
                     if self._progress is not None:
                         self._progress(self._done, self._total)
         except OSError as error:
             raise ModelFileInvalid(file=str(source), reason=error.strerror or str(error)) from error
-
-
-def writing_failed(folder: Path, error: OSError) -> HearthError:
-    """The error that says why `folder` could not be written to."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(path=str(folder))
-    return HomeUnwritable(path=str(folder), reason=error.strerror or str(error))

@@ -2,7 +2,8 @@
 
 A copied model appears by one rename, when it is whole; until then it lies in `.incoming`. A removed one lies in
 `.trash` until the program closes. A model that was registered in place has a folder with a manifest only, and its
-own files, which belong to the owner, are never touched.
+own files, which belong to the owner, are never touched. Models that are part of Hearth lie among its resources, where
+nothing is ever written.
 """
 
 from __future__ import annotations
@@ -11,20 +12,27 @@ import logging
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock, get_ident
 
 import msgspec
 
 from hearth.errors import (
     DiskFull,
     HearthError,
+    ModelBuiltIn,
     ModelFileChanged,
     ModelFileTruncated,
+    ModelFolderMissing,
     ModelInUse,
     ModelNameTaken,
     ModelNotFound,
+    ModelsBusy,
+    writing_failed,
 )
 from hearth.model_folder import genai_config
 from hearth.model_folder import manifest as manifest_file
@@ -32,12 +40,9 @@ from hearth.model_folder.confinement import Confinement
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.manifest import VERSION, Manifest, read_manifest, write_manifest
 from hearth.models import names
-from hearth.models.copying import CancelledCallback, ProgressCallback, Transfer, writing_failed
+from hearth.models.copying import SPARE_BYTES, CancelledCallback, ProgressCallback, Transfer
 from hearth.models.workspace import Workspace
-from hearth.paths import models_folder
-
-# Left free beside the copy, so that the database can still be written when it is done.
-SPARE_BYTES = 64 << 20
+from hearth.paths import models_folder, resource
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +54,7 @@ class ModelEntry:
     Attributes:
         path: the folder with its files; the owner's own for a model registered in place.
         bytes: size of its files.
+        built_in: it is part of Hearth.
     """
 
     name: str
@@ -58,6 +64,7 @@ class ModelEntry:
     in_place: bool
     aliases: tuple[str, ...]
     manifest: Manifest
+    built_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +76,59 @@ class RemovedModel:
 
 
 class ModelRegistry:
-    """The models in one folder. Any thread and any process may use it at once."""
+    """The models in one folder, and those that are part of Hearth. Any thread and any process may use it at once.
 
-    def __init__(self, root: Path | None = None) -> None:
-        self.root = root or models_folder()
-        self._incoming = Workspace(self.root / ".incoming")
-        self._trash = Workspace(self.root / ".trash")
+    Attributes:
+        root: the folder with the user's models.
+    """
+
+    def __init__(self, root: Path | None = None, built_in: Sequence[Path] | None = None) -> None:
+        """`built_in`: folders of the models that are part of Hearth; those that are not there are left out."""
+        self._lock = Lock()
+        self._writers = 0
+        self._mover: int | None = None  # the thread that has the models for itself
+        self._built_in = _built_in_entries(built_in_folders() if built_in is None else built_in)
+        self.use_folder(root or models_folder())
+
+    def use_folder(self, root: Path) -> None:
+        """Work with the models in another folder from now on. Moves no files; see `exclusively`."""
+        self.root = root
+        self._incoming = Workspace(root / ".incoming")
+        self._trash = Workspace(root / ".trash")
         self._incoming.sweep()
         self._trash.sweep()
 
-    def list(self) -> list[ModelEntry]:
-        """Every model, by name; a damaged one is listed too, so that it can be seen and removed."""
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Nobody else in this process imports, renames or removes models meanwhile. May be nested.
+
+        Raises:
+            ModelsBusy: somebody does.
+        """
+        thread = get_ident()
+        with self._lock:
+            if self._writers or self._mover not in (None, thread):
+                raise ModelsBusy
+            outer, self._mover = self._mover, thread
         try:
-            folders = sorted(self.root.iterdir())
+            yield
+        finally:
+            with self._lock:
+                self._mover = outer
+
+    def list(self) -> list[ModelEntry]:
+        """Every model: those of Hearth, then the others by name; a damaged one is listed, so that it can be removed."""
+        hidden = {entry.name for entry in self._built_in}
+        return [*self._built_in, *(_entry(folder) for folder in self.folders() if folder.name not in hidden)]
+
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of the user's models, by name."""
+        try:
+            return tuple(folder for folder in sorted(self.root.iterdir()) if _is_model(folder))
         except FileNotFoundError:
-            return []
+            return ()
         except OSError as error:
             raise writing_failed(self.root, error) from error
-        return [_entry(folder) for folder in folders if _is_model(folder)]
 
     def get(self, name: str) -> ModelEntry:
         """The model with this name or alias, ignoring case.
@@ -121,14 +163,27 @@ class ModelRegistry:
 
         Raises:
             ModelNameInvalid, ModelNameTaken: the name cannot be used.
-            DiskFull, HomeUnwritable: it cannot be stored.
+            DiskFull, HomeUnwritable, ModelFolderMissing: it cannot be stored.
+            ModelsBusy: the models are being moved.
             ImportCancelled: `cancelled` said so.
             HearthError: whatever ModelFolder.open finds wrong with it.
         """
         source = path.expanduser().resolve()
+        with self._writing():
+            return self._import(source, name, in_place, progress, cancelled)
+
+    def _import(
+        self,
+        source: Path,
+        name: str | None,
+        in_place: bool,
+        progress: ProgressCallback | None,
+        cancelled: CancelledCallback | None,
+    ) -> ModelEntry:
         if name is None:
             name = self.suggest_name(source)
         self._check_free(name)
+        check_models_folder(self.root)
         folder = ModelFolder.open(source)
         total = folder.bytes
         made = self._incoming.new()
@@ -162,24 +217,29 @@ class ModelRegistry:
 
         Raises:
             ModelNotFound: there is no such model.
+            ModelBuiltIn: it is part of Hearth.
             ModelNameInvalid, ModelNameTaken: the alias cannot be used.
+            ModelsBusy: the models are being moved.
         """
-        entry = self.get(name)
-        if alias not in entry.aliases:
-            self._check_free(alias)
-            self._set_aliases(entry, (*entry.aliases, alias))
+        with self._writing():
+            entry = self._own(name)
+            if alias not in entry.aliases:
+                self._check_free(alias)
+                self._set_aliases(entry, (*entry.aliases, alias))
 
     def remove_alias(self, alias: str) -> None:
         """Take an alias away.
 
         Raises:
             ModelNotFound: there is no such alias.
+            ModelsBusy: the models are being moved.
         """
-        for entry in self.list():
-            if alias in entry.aliases:
-                self._set_aliases(entry, tuple(other for other in entry.aliases if other != alias))
-                return
-        raise ModelNotFound(name=alias)
+        with self._writing():
+            for entry in self.list():
+                if alias in entry.aliases:
+                    self._set_aliases(entry, tuple(other for other in entry.aliases if other != alias))
+                    return
+            raise ModelNotFound(name=alias)
 
     def verify(self, name: str, progress: ProgressCallback | None = None) -> None:
         """Compare every file with its checksum, and check the folder as loading does.
@@ -189,7 +249,8 @@ class ModelRegistry:
             HearthError: whatever ModelFolder.open finds wrong with it.
         """
         entry = self.get(name)
-        recorded = _manifest(self.root / entry.name).files  # raises where `get` made do without
+        folder = entry.path if entry.built_in else self.root / entry.name
+        recorded = _manifest(folder).files  # raises where `get` made do without
         confinement = Confinement(entry.path)
         transfer = Transfer(sum(file.bytes for file in recorded.values()), progress)
         for relative, expected in recorded.items():
@@ -206,20 +267,23 @@ class ModelRegistry:
 
         Raises:
             ModelNotFound: there is no such model.
+            ModelBuiltIn: it is part of Hearth.
             ModelInUse: its files are held open (on Windows).
+            ModelsBusy: the models are being moved.
             HomeUnwritable: it cannot be moved.
         """
-        entry = self.get(name)
-        removed = RemovedModel(entry.name, self._trash.new() / entry.name)
-        try:
-            (self.root / entry.name).rename(removed.path)
-        except PermissionError as error:
-            if sys.platform == "win32":
-                raise ModelInUse(name=entry.name) from error
-            raise writing_failed(self.root, error) from error
-        except OSError as error:
-            raise writing_failed(self.root, error) from error
-        return removed
+        with self._writing():
+            entry = self._own(name)
+            removed = RemovedModel(entry.name, self._trash.new() / entry.name)
+            try:
+                (self.root / entry.name).rename(removed.path)
+            except PermissionError as error:
+                if sys.platform == "win32":
+                    raise ModelInUse(name=entry.name) from error
+                raise writing_failed(self.root, error) from error
+            except OSError as error:
+                raise writing_failed(self.root, error) from error
+            return removed
 
     def restore(self, removed: RemovedModel) -> None:
         """Undo `remove`.
@@ -227,15 +291,37 @@ class ModelRegistry:
         Raises:
             ModelNameTaken: another model has taken the name.
             ModelNotFound: it was purged already.
+            ModelsBusy: the models are being moved.
         """
-        self._check_free(removed.name)
-        if not removed.path.is_dir():
-            raise ModelNotFound(name=removed.name)
-        self._move(removed.path, removed.name)
+        with self._writing():
+            self._check_free(removed.name)
+            if not removed.path.is_dir():
+                raise ModelNotFound(name=removed.name)
+            self._move(removed.path, removed.name)
 
     def purge_removed(self) -> None:
         """Delete what this process removed; there is no undo after that."""
         self._trash.clear()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Something is imported, renamed or removed. Raises ModelsBusy while the models are being moved."""
+        with self._lock:
+            if self._mover is not None:
+                raise ModelsBusy
+            self._writers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writers -= 1
+
+    def _own(self, name: str) -> ModelEntry:
+        """The user's model with this name. Raises ModelNotFound, and ModelBuiltIn for one of Hearth's."""
+        entry = self.get(name)
+        if entry.built_in:
+            raise ModelBuiltIn(name=entry.name)
+        return entry
 
     def _taken(self) -> set[str]:
         return {name for entry in self.list() for name in (entry.name, *entry.aliases)}
@@ -267,6 +353,45 @@ class ModelRegistry:
             if target.exists():  # another process was faster
                 raise ModelNameTaken(name=name) from error
             raise writing_failed(self.root, error) from error
+
+
+def built_in_folders() -> tuple[Path, ...]:
+    """Where the models lie that are part of Hearth."""
+    return (resource("starter", "model"),)
+
+
+def check_models_folder(root: Path) -> None:
+    """Raise ModelFolderMissing where the user's own choice of a folder is not there, as when its disk is unplugged.
+
+    Hearth's default folder comes with the first model.
+    """
+    if root == models_folder():
+        return
+    try:
+        root.stat()
+    except FileNotFoundError as error:
+        raise ModelFolderMissing(path=str(root)) from error
+    except OSError:  # whoever uses it says what is wrong
+        return
+
+
+def _built_in_entries(folders: Sequence[Path]) -> tuple[ModelEntry, ...]:
+    entries = []
+    for folder in folders:
+        if not os.path.lexists(folder):
+            continue
+        try:
+            manifest = read_manifest(folder)
+            names.check_name(manifest.name)
+        except HearthError as error:
+            log.warning("The model in %s, which is part of Hearth, cannot be used: %s", folder, error)
+            continue
+        entries.append(
+            replace(
+                _entry(folder), name=manifest.name, path=folder, in_place=False, aliases=(), built_in=True
+            )
+        )
+    return tuple(entries)
 
 
 def _entry(folder: Path) -> ModelEntry:

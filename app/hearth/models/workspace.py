@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from hearth.models.copying import writing_failed
+from hearth.errors import writing_failed
 
 
 class Workspace:

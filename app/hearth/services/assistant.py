@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from uuid import uuid4
 
 import msgspec
 
-from hearth.config import DefaultsSection
+from hearth.config import SAMPLING_KEYS, DefaultsSection
 from hearth.conversations.context import fit_context, prompt_messages
 from hearth.conversations.message import (
     AnswerUsage,
@@ -53,16 +54,6 @@ log = logging.getLogger(__name__)
 STORE_SECONDS = 0.5
 # Kept free for an answer without a limit of its own; but never more than a quarter of the context.
 ANSWER_RESERVE_TOKENS = 512
-
-_SAMPLING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-)
 
 _STATUS = {
     FinishReason.STOP: MessageStatus.COMPLETE,
@@ -110,11 +101,17 @@ class AssistantService:
         events: what happens to conversations and answers.
     """
 
-    def __init__(self, conversations: ConversationStore, pool: ModelPool, defaults: DefaultsSection) -> None:
+    def __init__(
+        self,
+        conversations: ConversationStore,
+        pool: ModelPool,
+        defaults_for: Callable[[str], DefaultsSection],
+    ) -> None:
+        """`defaults_for` gives what an answer of that model uses where its conversation sets nothing."""
         self.events: Listeners[AnswerEvent] = Listeners()
         self._conversations = conversations
         self._pool = pool
-        self._defaults = defaults
+        self._defaults_for = defaults_for
         self._lock = Lock()
         self._growing: dict[str, _Growing] = {}
 
@@ -204,9 +201,10 @@ class AssistantService:
         """The prompt that fits, with what it is to be sampled by."""
         worker = growing.worker
         info = worker.info()
-        params = self._params(settings)
+        defaults = self._defaults_for(worker.name)
+        params = _params(settings, defaults)
         history = [m for m in self._conversations.path_to(growing.message.id)[:-1] if m.text]
-        system_prompt = settings.system_prompt or self._defaults.system_prompt
+        system_prompt = settings.system_prompt or defaults.system_prompt
         reserve = min(params.max_tokens or ANSWER_RESERVE_TOKENS, info.context_length // 4)
 
         def prompt(pairs: list[tuple[str, str]]) -> tuple[list[ChatMessage] | None, str | None]:
@@ -232,19 +230,6 @@ class AssistantService:
             text=text,
             client=growing.message.conversation_id,
         )
-
-    def _params(self, settings: ConversationSettings) -> SamplingParams:
-        """What the conversation sets, and the defaults for the rest."""
-        chosen = {
-            name: getattr(self._defaults, name) if (own := getattr(settings, name)) is None else own
-            for name in _SAMPLING
-        }
-        max_tokens = self._defaults.max_tokens if settings.max_tokens is None else settings.max_tokens
-        params = SamplingParams(
-            **chosen, max_tokens=max_tokens or None, seed=settings.seed, stop=settings.stop
-        )
-        params.check()
-        return params
 
     def _on_output(self, growing: _Growing, output: RequestOutput) -> None:
         message = growing.message
@@ -300,6 +285,18 @@ class AssistantService:
                 error=MessageError(failure.code, failure.params),
             )
         self.events.emit(AnswerEnded(message.conversation_id, message))
+
+
+def _params(settings: ConversationSettings, defaults: DefaultsSection) -> SamplingParams:
+    """What the conversation sets, and the defaults for the rest."""
+    chosen = {
+        name: getattr(defaults, name) if (own := getattr(settings, name)) is None else own
+        for name in SAMPLING_KEYS
+    }
+    max_tokens = defaults.max_tokens if settings.max_tokens is None else settings.max_tokens
+    params = SamplingParams(**chosen, max_tokens=max_tokens or None, seed=settings.seed, stop=settings.stop)
+    params.check()
+    return params
 
 
 def _answer_usage(growing: _Growing, reason: FinishReason, usage: Usage) -> AnswerUsage:

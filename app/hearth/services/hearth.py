@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock
 
-from hearth.config import Config, load_config, write_default_config
+from hearth import i18n
+from hearth.config import (
+    Config,
+    DefaultsSection,
+    FoldersSection,
+    load_config,
+    models_root,
+    not_recommendable,
+    with_recommended,
+    write_default_config,
+)
+from hearth.config_file import change_config
 from hearth.conversations.store import ConversationStore
 from hearth.errors import HearthError
 from hearth.hardware.machine import read_machine
 from hearth.home import ensure_home
-from hearth.models.registry import ModelRegistry
+from hearth.log import use_level
+from hearth.models.copying import CancelledCallback, ProgressCallback
+from hearth.models.registry import ModelRegistry, check_models_folder
 from hearth.paths import config_file, database_file, log_file
 from hearth.services.assistant import AssistantService
 from hearth.services.engine_options import engine_options
+from hearth.services.events import Listeners
 from hearth.services.model_pool import ModelPool
+from hearth.services.models_folder import finish_move, move_models
 from hearth.services.threads import ThreadFactory, plain_thread
 from hearth.storage.database import Database
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Hearth:
     """The parts that fronts use.
 
     Attributes:
-        config: the settings file, or the defaults where it cannot be used.
-        config_error: why it cannot be used; None where it can.
+        config: the settings as they are now; replaced as a whole, so any thread may read them.
+        config_error: what is wrong with the settings file or with the folder it names; None where nothing is.
+        settings_changed: tells the new settings, on the thread that changed them.
     """
 
     config: Config
@@ -36,7 +56,13 @@ class Hearth:
     conversations: ConversationStore
     models: ModelRegistry
     pool: ModelPool
-    assistant: AssistantService
+    assistant: AssistantService = field(init=False)
+    settings_changed: Listeners[Config] = field(init=False, default_factory=Listeners)
+    _changing: RLock = field(init=False, default_factory=RLock)
+    _told: set[str] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.assistant = AssistantService(self.conversations, self.pool, self.defaults_for)
 
     @classmethod
     def open(cls, *, strict_config: bool = False, thread_factory: ThreadFactory = plain_thread) -> Hearth:
@@ -48,13 +74,14 @@ class Hearth:
 
         Raises:
             HomeUnwritable, DatabaseFromTheFuture, DatabaseDamaged, DatabaseBusy: it cannot be opened.
-            ConfigUnknownKey, ConfigInvalid: where `strict_config` is set.
+            ConfigUnknownKey, ConfigInvalid, ModelFolderMissing: where `strict_config` is set.
         """
         ensure_home()
         config, config_error = Config(), None
         try:
             write_default_config(config_file())
             config = load_config()
+            check_models_folder(models_root(config))
         except HearthError as error:
             if strict_config:
                 raise
@@ -63,18 +90,106 @@ class Hearth:
         database = Database.open(database_file())
         conversations = ConversationStore(database)
         conversations.mark_interrupted()
-        models = ModelRegistry()
+        models = ModelRegistry(models_root(config))
         options = engine_options(config.engine, read_machine())
         pool = ModelPool(models, options, thread_factory=thread_factory, log_file=log_file())
-        return cls(
-            config=config,
-            config_error=config_error,
-            database=database,
-            conversations=conversations,
-            models=models,
-            pool=pool,
-            assistant=AssistantService(conversations, pool, config.defaults),
-        )
+        hearth = cls(config, config_error, database, conversations, models, pool)
+        finish_move(hearth)
+        return hearth
+
+    def change_settings(self, changes: Mapping[str, object | None]) -> Config:
+        """Set keys of config.toml, as `{"defaults.top_p": 0.9}`, and have them take effect; None is a key's default.
+
+        Comments and everything else in the file stay. Models run with new `engine` settings when they are next
+        loaded. Another models folder is used as it is; `move_models` takes the models along. Writes files: not on a
+        window's main thread.
+
+        Raises:
+            ConfigUnknownKey, ConfigInvalid: a key or value has no meaning, or the file is damaged; it is not touched.
+            HomeUnwritable, DiskFull: the file cannot be written.
+            ModelFolderMissing, ModelsBusy: the models folder cannot be changed to that, or not now.
+        """
+        folder = changes.get("folders.models")
+        with self._changing, self.models.exclusively() if "folders.models" in changes else nullcontext():
+            if isinstance(folder, str):
+                check_models_folder(models_root(Config(folders=FoldersSection(folder))))
+            config = change_config(config_file(), changes)
+            if config != self.config:
+                self._apply(config)
+            return self.config
+
+    def _apply(self, config: Config) -> None:
+        """Work by these settings from now on."""
+        old, self.config, self.config_error = self.config, config, None
+        if config.language != old.language:
+            i18n.use_language(config.language)
+        if config.log != old.log:
+            use_level(config.log.level)
+        if config.engine != old.engine:
+            self.pool.use_options(engine_options(config.engine, read_machine()))
+        if models_root(config) != self.models.root:
+            self._use_models_in(models_root(config))
+        self.settings_changed.emit(config)
+
+    def _use_models_in(self, root: Path) -> None:
+        """Work with the models in another folder; those that lay elsewhere are unloaded."""
+        try:
+            with self.models.exclusively():
+                before = {entry.name: entry.path for entry in self.models.list()}
+                self.models.use_folder(root)
+                after = {entry.name: entry.path for entry in self.models.list()}
+        except HearthError as error:  # only where the file was changed by hand: the next start takes it
+            log.warning("The models folder is not changed to %s now: %s", root, error)
+            return
+        for status in self.pool.statuses():
+            if before.get(status.name) != after.get(status.name):
+                self.pool.unload(status.name)
+
+    def move_models(
+        self,
+        target: Path,
+        *,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelledCallback | None = None,
+    ) -> None:
+        """Move the models to the folder `target`, which is made if need be, and use them there from now on.
+
+        Copies them where they come to another disk; that takes as long as reading all of them. They can be used
+        meanwhile, and are unloaded at the end. Until then they stay where they are, so that whatever stops this
+        leaves them there; what a killed Hearth had copied is used when the same move is begun again.
+
+        Args:
+            progress: called with the bytes done and their total; not where nothing need be copied.
+            cancelled: asked between pieces of 4 MB; True stops.
+
+        Raises:
+            ModelsFolderUnusable, ModelsFolderTaken, DiskFull: they cannot be moved there.
+            ModelsBusy: models are being imported or moved already.
+            MoveCancelled: `cancelled` said so.
+            ConfigUnknownKey, ConfigInvalid, HomeUnwritable: the settings file cannot be changed.
+            ModelFileInvalid: a model cannot be read.
+            OldModelsStay: all is done, but the old files could not be deleted.
+        """
+        move_models(self, target, progress=progress, cancelled=cancelled)
+
+    def defaults_for(self, model: str | None) -> DefaultsSection:
+        """What a conversation uses where it sets nothing: what the settings file says, what the model's maker
+        recommends, and what Hearth takes for the rest.
+
+        Reads files: not on a window's main thread, where `with_recommended` does the same with an entry's manifest.
+        """
+        defaults = self.config.defaults
+        if model is None:
+            return defaults
+        try:
+            entry = self.models.get(model)
+        except HearthError:  # whoever uses the model says so
+            return defaults
+        ignored = not_recommendable(entry.manifest.sampling)
+        if ignored and entry.name not in self._told:
+            self._told.add(entry.name)
+            log.warning("What %s recommends for %s is ignored", entry.name, ", ".join(ignored))
+        return with_recommended(defaults, entry.manifest.sampling)
 
     def close(self) -> None:
         """Stop every answer and store it, end every host, and let go of the files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -41,6 +42,11 @@ class ModelPool:
         self._leaving: list[ModelWorker] = []
         self._closed = False
 
+    def use_options(self, options: EngineOptions) -> None:
+        """How models run that are loaded from now on."""
+        with self._lock:
+            self._options = options
+
     def load(self, name: str, options: EngineOptions | None = None) -> ModelWorker:
         """The model's worker, which loads it unless it is loaded or loading; one that failed is tried anew.
 
@@ -77,6 +83,16 @@ class ModelPool:
         if worker is not None:
             worker.unload()
 
+    def unload_and_wait(self, names: Iterable[str]) -> None:
+        """Unload these models and wait until their hosts have let go of the files."""
+        with self._lock:
+            workers = [self._workers.pop(name) for name in names if name in self._workers]
+            for worker in workers:
+                self._leave(worker)
+        for worker in workers:
+            worker.unload()
+        _wait_for(workers)
+
     def status(self, name: str) -> ModelStatus:
         with self._lock:
             worker = self._workers.get(name)
@@ -96,11 +112,7 @@ class ModelPool:
             self._leaving.clear()
         for worker in workers:
             worker.close()
-        for worker in workers:
-            worker.join(timeout=CLOSE_SECONDS)
-            if worker.is_alive() and worker.client is not None:
-                worker.client.kill()  # its thread waits for a host that does not answer
-                worker.join(timeout=CLOSE_SECONDS)
+        _wait_for(workers)
 
     def _leave(self, worker: ModelWorker) -> None:
         self._leaving = [*(old for old in self._leaving if old.is_alive()), worker]
@@ -111,3 +123,11 @@ class ModelPool:
             current = self._workers.get(worker.name)
         if current is worker or (current is None and worker.status.state is ModelState.UNLOADED):
             self.changes.emit(worker.status)
+
+
+def _wait_for(workers: Sequence[ModelWorker]) -> None:
+    for worker in workers:
+        worker.join(timeout=CLOSE_SECONDS)
+        if worker.is_alive() and worker.client is not None:
+            worker.client.kill()  # its thread waits for a host that does not answer
+            worker.join(timeout=CLOSE_SECONDS)

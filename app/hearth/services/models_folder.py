@@ -1,0 +1,132 @@
+"""The models folder moved elsewhere: files, models in use and the setting, with a note for the case of a kill."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hearth.config import load_config
+from hearth.conversations.owner import is_running, this_process
+from hearth.errors import ImportCancelled, MoveCancelled, OldModelsStay
+from hearth.models.relocation import Relocation
+from hearth.paths import models_folder
+
+if TYPE_CHECKING:
+    from hearth.models.copying import CancelledCallback, ProgressCallback
+    from hearth.services.hearth import Hearth
+
+log = logging.getLogger(__name__)
+
+_NOTE = "models.move"
+
+
+class MoveNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A move that has come to its last steps, as the database keeps it.
+
+    Attributes:
+        placed: the settings file names the new folder; only old files are left to delete.
+    """
+
+    owner: str
+    source: str
+    target: str
+    names: tuple[str, ...]
+    placed: bool = False
+
+
+def move_models(
+    hearth: Hearth,
+    target: Path,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelledCallback | None = None,
+) -> None:
+    """What `Hearth.move_models` promises."""
+    target = target.expanduser().absolute()
+    setting = {"folders.models": None if target == models_folder() else str(target)}
+    with hearth.models.exclusively():
+        load_config()  # a settings file that cannot be changed is told before hours of copying
+        source = hearth.models.root
+        if _is_same(source, target):
+            hearth.change_settings(setting)
+            return
+        relocation = Relocation(source, target, [folder.name for folder in hearth.models.folders()])
+        relocation.check()
+        try:
+            relocation.copy(progress, cancelled)
+            _switch(hearth, relocation, setting)
+        except ImportCancelled as error:
+            relocation.discard()
+            raise MoveCancelled from error
+        except BaseException:
+            relocation.discard()
+            raise
+        log.info("The models are in %s now", target)
+        _remove_old(hearth, relocation)
+
+
+def finish_move(hearth: Hearth) -> None:
+    """Finish or take back what a killed process left of a move. Never raises for it."""
+    try:
+        note = msgspec.convert(hearth.conversations.get_setting(_NOTE), MoveNote | None)
+    except msgspec.ValidationError as error:
+        log.warning("The note of a move cannot be read: %s", error)
+        return
+    if note is None or is_running(note.owner):
+        return
+    source, target = Path(note.source), Path(note.target)
+    relocation = Relocation(source, target, note.names)
+    if hearth.models.root == target:
+        if source.exists():  # its disk may be unplugged
+            try:
+                _remove_old(hearth, relocation)
+            except OldModelsStay as error:
+                log.warning("%s", error)
+        return
+    if hearth.models.root == source and not note.placed:
+        log.warning("Moving the models to %s was cut short; they stay in %s", target, source)
+        relocation.undo_killed()
+    hearth.conversations.set_setting(_NOTE, None)
+
+
+def _switch(hearth: Hearth, relocation: Relocation, setting: dict[str, str | None]) -> None:
+    """Put every model into its place, and use them there; all of it, or nothing."""
+    note = MoveNote(
+        owner=this_process(),
+        source=str(relocation.source),
+        target=str(relocation.target),
+        names=relocation.names,
+    )
+    hearth.models.purge_removed()
+    hearth.pool.unload_and_wait(
+        entry.name for entry in hearth.models.list() if not (entry.in_place or entry.built_in)
+    )
+    _write_note(hearth, note)
+    try:
+        relocation.place()
+        hearth.change_settings(setting)
+    except BaseException:
+        relocation.undo()
+        hearth.conversations.set_setting(_NOTE, None)
+        raise
+    _write_note(hearth, msgspec.structs.replace(note, placed=True))
+
+
+def _remove_old(hearth: Hearth, relocation: Relocation) -> None:
+    """Delete the old models; the note stays until all of them are gone."""
+    relocation.remove_old()
+    hearth.conversations.set_setting(_NOTE, None)
+
+
+def _write_note(hearth: Hearth, note: MoveNote) -> None:
+    hearth.conversations.set_setting(_NOTE, msgspec.to_builtins(note))
+
+
+def _is_same(source: Path, target: Path) -> bool:
+    try:
+        return source == target or source.samefile(target)
+    except OSError:  # one of them is not there
+        return False

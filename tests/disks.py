@@ -1,0 +1,32 @@
+"""Small disks of memory, full or read-only, for tests of what happens there; only root may make them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A disk of `size` bytes at `folder`, which is made. Skips the test where this user may not mount one."""
+    folder.mkdir()
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        pytest.skip("only root on Linux may mount a small disk")
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def make_read_only(folder: Path) -> None:
+    """From now on nothing can be written to a small disk."""
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
