@@ -1,0 +1,265 @@
+"""The text that the starter is trained on: conversations, drawn without end from the lessons by one seed."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import problems
+import sums
+from names import NAMES
+from phrasing import rephrase
+
+# What a turn is about, and how often.
+_MIXTURE = {"help": 50, "outside": 22, "sum": 12, "talk": 11, "problem": 5}
+_TURNS = ((1, 45), (2, 35), (3, 20))
+
+_THANKS = {
+    "en": (
+        "thanks",
+        "thank you",
+        "Thanks!",
+        "thanks a lot",
+        "great, thank you",
+        "thx",
+        "Thank you very much.",
+    ),
+    "zh": ("谢谢", "谢谢你", "多谢", "好的谢谢", "非常感谢", "谢啦"),
+}
+_WELCOME = {
+    "en": "You are welcome! Ask me anything else about Hearth.",
+    "zh": "不客气！还想了解 Hearth 的什么，尽管问我。",
+}
+_REPEAT = {
+    "en": (
+        *(
+            "Can you say that again?",
+            "repeat that please",
+            "Say it again",
+            "what did you say?",
+            "Pardon?",
+            "once more",
+        ),
+        *("Please repeat.", "sorry, what?", "come again?", "could you repeat your answer?", "What was that?"),
+    ),
+    "zh": (
+        "再说一遍",
+        "请重复一下",
+        "你刚才说什么？",
+        "再说一次好吗",
+        "没听清，再说一遍",
+        "重复一遍",
+        "刚才说的是什么",
+        "能再说一次吗？",
+    ),
+}
+_MORE = {
+    "en": (
+        *(
+            "Tell me more.",
+            "where can I read more about that?",
+            "more details please",
+            "I want to know more",
+            "go on",
+        ),
+        *(
+            "Can you explain that further?",
+            "and what else?",
+            "more",
+            "Where is this explained?",
+            "more about this",
+        ),
+    ),
+    "zh": (
+        "再多说一点",
+        "详细说说",
+        "在哪里可以了解更多？",
+        "还有呢？",
+        "更多细节",
+        "想了解更多",
+        "继续说",
+        "哪里有更详细的说明",
+    ),
+}
+_MORE_ANSWER = {
+    "en": "The help has more: press `F1` and open the page “{title}”.",
+    "zh": "帮助里有更多内容：按 `F1`，打开「{title}」这一页。",
+}
+_OTHER_LANGUAGE = {  # asked in the language that the answer shall have
+    "zh": (
+        "用中文说",
+        "请用中文回答",
+        "中文呢？",
+        "说中文",
+        "能用中文说一遍吗？",
+        "in Chinese please",
+        "say it in Chinese",
+    ),
+    "en": (
+        "In English please",
+        "say that in English",
+        "English please",
+        "and in English?",
+        "用英文说",
+        "请用英语再说一遍",
+    ),
+}
+_MY_NAME = {
+    "en": (
+        "My name is {name}.",
+        "my name is {name}",
+        "I am {name}",
+        "I'm {name}.",
+        "Call me {name}",
+        "Hi, I am {name}!",
+        "hello, my name is {name}",
+    ),
+    "zh": (
+        "我叫{name}",
+        "我的名字是{name}",
+        "你好，我叫{name}。",
+        "我是{name}",
+        "叫我{name}吧",
+        "大家都叫我{name}",
+    ),
+}
+_NICE = {
+    "en": "Nice to meet you, {name}! What would you like to know about Hearth?",
+    "zh": "很高兴认识你，{name}！想了解 Hearth 的什么呢？",
+}
+_ASK_NAME = {
+    "en": (
+        "What is my name?",
+        "what's my name",
+        "Do you remember my name?",
+        "who am I?",
+        "Do you know my name?",
+        "say my name",
+        "tell me my name",
+    ),
+    "zh": (
+        "我叫什么名字？",
+        "我叫什么？",
+        "你记得我的名字吗？",
+        "我是谁？",
+        "你知道我叫什么吗",
+        "说出我的名字",
+    ),
+}
+_YOUR_NAME = {"en": "Your name is {name}.", "zh": "你叫{name}。"}
+_NO_NAME = {
+    "en": "You have not told me your name in the last two turns, and I remember no more than those.",
+    "zh": "在最近两轮对话里你没有告诉我名字，更早的我记不住。",
+}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question with its answer."""
+
+    question: str
+    answer: str
+    language: str
+
+
+class Corpus:
+    """Draws conversations from the lessons in `file`, as `lessons.py` writes them."""
+
+    def __init__(self, file: Path, seed: int) -> None:
+        self._rng = Random(seed)
+        self._lessons: dict[tuple[str, str], list[dict]] = defaultdict(list)
+        self._answers: dict[tuple[str, str], str] = {}
+        for lesson in json.loads(file.read_text("utf-8")):
+            self._lessons[lesson["kind"], lesson["language"]].append(lesson)
+            self._answers[lesson["id"], lesson["language"]] = lesson["answer"]
+
+    def conversations(self) -> Iterator[list[Turn]]:
+        """Conversations of one to three turns, without end."""
+        rng = self._rng
+        while True:
+            language = rng.choice(("en", "zh"))
+            if rng.random() < 0.06:
+                yield self._about_a_name(language)
+                continue
+            turns: list[Turn] = []
+            (length,) = rng.choices([n for n, _ in _TURNS], [share for _, share in _TURNS])
+            while len(turns) < length:
+                if turns and rng.random() < 0.05:
+                    language = "en" if language == "zh" else "zh"
+                turns += self._turns(language, follow_up=len(turns) + 1 < length or rng.random() < 0.3)
+            yield turns
+
+    def texts(self) -> list[str]:
+        """All questions and answers once, and some sums: what the tokenizer is made from."""
+        texts = [
+            text
+            for lessons in self._lessons.values()
+            for lesson in lessons
+            for text in (*lesson["questions"], *[lesson["answer"]] * 8)
+        ]
+        texts += [
+            turn.question + "\n" + turn.answer
+            for _ in range(4000)
+            for turn in self._about_numbers("en", False)
+        ]
+        return texts
+
+    def _turns(self, language: str, *, follow_up: bool) -> list[Turn]:
+        rng = self._rng
+        (kind,) = rng.choices(list(_MIXTURE), list(_MIXTURE.values()))
+        if kind == "sum":
+            return self._about_numbers(language, follow_up and rng.random() < 0.5)
+        if kind == "problem":
+            return [Turn(problems.draw(rng, language), self._answers["word problems", language], language)]
+        lesson = rng.choice(self._lessons[kind, language])
+        if kind == "outside":  # by questions, since some of these lessons are much wider than others
+            lessons = self._lessons[kind, language]
+            (lesson,) = rng.choices(lessons, [len(each["questions"]) ** 0.5 for each in lessons])
+        turns = [Turn(rephrase(rng, rng.choice(lesson["questions"]), language), lesson["answer"], language)]
+        if follow_up and rng.random() < 0.3:
+            turns.append(self._follow_up(lesson, language))
+        return turns
+
+    def _follow_up(self, lesson: dict, language: str) -> Turn:
+        rng = self._rng
+        kinds = ["thanks", "repeat"] + (
+            ["more", "more", "language", "language"] if lesson["kind"] == "help" else []
+        )
+        kind = rng.choice(kinds)
+        if kind == "thanks":
+            return Turn(rng.choice(_THANKS[language]), _WELCOME[language], language)
+        if kind == "repeat":
+            return Turn(rng.choice(_REPEAT[language]), lesson["answer"], language)
+        if kind == "more":
+            return Turn(
+                rng.choice(_MORE[language]), _MORE_ANSWER[language].format(title=lesson["title"]), language
+            )
+        other = "en" if language == "zh" else "zh"
+        return Turn(rng.choice(_OTHER_LANGUAGE[other]), self._answers[lesson["id"], other], other)
+
+    def _about_numbers(self, language: str, go_on: bool) -> list[Turn]:
+        rng = self._rng
+        a, sign, b, question = sums.draw(rng, language)
+        turns = [Turn(question, sums.answer(a, sign, b, language), language)]
+        following = sums.draw_next(rng, language, sums.result(a, sign, b)) if go_on else None
+        if following:
+            sign_, b_, question = following
+            turns.append(Turn(question, sums.answer(sums.result(a, sign, b), sign_, b_, language), language))
+        return turns
+
+    def _about_a_name(self, language: str) -> list[Turn]:
+        rng = self._rng
+        name = rng.choice(NAMES[language])
+        asked = rng.choice(_ASK_NAME[language])
+        if rng.random() < 0.2:
+            before = self._turns(language, follow_up=False) if rng.random() < 0.5 else []
+            return [*before, Turn(asked, _NO_NAME[language], language)]
+        told = Turn(
+            rng.choice(_MY_NAME[language]).format(name=name), _NICE[language].format(name=name), language
+        )
+        between = self._turns(language, follow_up=False) if rng.random() < 0.4 else []
+        return [told, *between, Turn(asked, _YOUR_NAME[language].format(name=name), language)]
