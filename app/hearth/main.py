@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from hearth import __version__
-from hearth.errors import HearthError, QtMissing
+from hearth.errors import CommandInvalid, HearthError, QtMissing
 from hearth.i18n import tr
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HearthError as error:
         log.info("ended by %s", error.code)
         _complain(str(error))
-        return 1
+        return 2 if isinstance(error, CommandInvalid) else 1
     except KeyboardInterrupt:
         if sys.stderr is not None and sys.stderr.isatty():
             sys.stderr.write("\n")  # the shell's prompt shall not stand behind half an answer
@@ -95,11 +95,7 @@ def _start(arguments: Sequence[str]) -> int:
         arguments = ["chat"]
     from hearth.cli.app import app
 
-    try:
-        app(args=list(arguments), prog_name="hearth")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
+    return app.run(arguments)
 
 
 def _has_display() -> bool:

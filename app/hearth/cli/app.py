@@ -9,16 +9,10 @@ import typer
 from hearth import __version__
 from hearth.cli import bench, chat, doctor, models, run
 from hearth.cli import help as help_pages
+from hearth.cli.usage import CommandLine
 from hearth.i18n import tr
 
-app = typer.Typer(
-    name="hearth",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = CommandLine()
 
 
 def _show_version(wanted: bool) -> None:

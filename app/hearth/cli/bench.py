@@ -59,11 +59,19 @@ class BenchResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bench(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=tr("Name or alias of a model."))],
-    prompt_tokens: Annotated[int, typer.Option(min=1, help=tr("Tokens to read."))] = 512,
-    generate_tokens: Annotated[int, typer.Option(min=2, help=tr("Tokens to write, in each stream."))] = 64,
-    repeat: Annotated[int, typer.Option(min=1, help=tr("Runs of each; the median counts."))] = 3,
-    threads: Annotated[int, typer.Option(min=0, help=tr("Processor threads; 0 lets Hearth choose."))] = 0,
+    model: Annotated[str, typer.Argument(metavar=tr("MODEL"), help=tr("Name or alias of a model."))],
+    prompt_tokens: Annotated[
+        int, typer.Option(metavar=tr("NUMBER"), min=1, help=tr("Tokens to read."))
+    ] = 512,
+    generate_tokens: Annotated[
+        int, typer.Option(metavar=tr("NUMBER"), min=2, help=tr("Tokens to write, in each stream."))
+    ] = 64,
+    repeat: Annotated[
+        int, typer.Option(metavar=tr("NUMBER"), min=1, help=tr("Runs of each; the median counts."))
+    ] = 3,
+    threads: Annotated[
+        int, typer.Option(metavar=tr("NUMBER"), min=0, help=tr("Processor threads; 0 lets Hearth choose."))
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
 ) -> None:
     """Measure and report. The prompts are random tokens, so the answers are noise."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def chat(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help=tr("Name or alias; the model used last by default.")),
+        typer.Argument(metavar=tr("MODEL"), help=tr("Name or alias; the model used last by default.")),
     ] = None,
 ) -> None:
     """Read questions from the terminal, or line by line from standard input, and answer each."""
@@ -50,7 +50,7 @@ def chat(
 
 
 def choose_model(hearth: Hearth, wanted: str | None) -> str:
-    """The model to chat with: the one named, that of the settings, the one used last, or the only one.
+    """The model to chat with: the one named, that of the settings, the one used last, the only one, or the starter.
 
     Raises:
         ModelNotFound, NoModels, ModelNotChosen
@@ -69,9 +69,10 @@ def choose_model(hearth: Hearth, wanted: str | None) -> str:
     last = next((talk.model for talk in hearth.conversations.list(limit=50) if talk.model in names), None)
     if last is not None:
         return last
-    if len(names) > 1:
+    own = [entry.name for entry in entries if not entry.built_in]
+    if len(own) > 1:
         raise ModelNotChosen(names=", ".join(names))
-    return names[0]
+    return own[0] if own else names[0]
 
 
 def _lines() -> Iterator[str]:

@@ -12,7 +12,7 @@ import typer
 
 from hearth import __version__, paths
 from hearth.cli.output import size_text, write, write_json, write_pairs
-from hearth.config import Config, load_config
+from hearth.config import Config, load_config, models_root
 from hearth.errors import HearthError
 from hearth.hardware.machine import Machine, read_machine
 from hearth.hardware.probe import RuntimeProbe, run_probe
@@ -74,7 +74,7 @@ def examine() -> DoctorReport:
     machine, runtime = read_machine(), run_probe()
     config, settings = _config()
     home, database = _home(), _database()
-    models, models_problem = _models()
+    models, models_problem = _models(config)
     problems = [home.problem, settings.problem, database.problem, models_problem]
     if runtime.problem:
         problems.append(tr("ONNX Runtime cannot be used: {reason}", reason=runtime.problem))
@@ -128,12 +128,14 @@ def _database() -> Part:
     return Part(path=str(path), state=tr("{n} conversations, {size}", n=count, size=size))
 
 
-def _models() -> tuple[dict[str, int], str]:
+def _models(config: Config) -> tuple[dict[str, int], str]:
     """Name and size of each model, and what is wrong with the store."""
-    from hearth.models.registry import ModelRegistry
+    from hearth.models.registry import ModelRegistry, check_models_folder
 
+    root = models_root(config)
     try:
-        return {entry.name: entry.bytes for entry in ModelRegistry().list()}, ""
+        check_models_folder(root)
+        return {entry.name: entry.bytes for entry in ModelRegistry(root).list()}, ""
     except HearthError as error:
         return {}, str(error)
 
@@ -187,14 +189,14 @@ def _write(report: DoctorReport) -> None:
             ),
             ("ONNX Runtime", f"{report.runtime.version} ({', '.join(report.runtime.providers)})"),
             (tr("Runs models on"), engine.provider or tr("nothing")),
-            (tr("Threads"), f"{engine.threads} ({engine.threads_reason})"),
-            (tr("Keys and values"), f"{size_text(engine.kv_cache_bytes)} ({engine.kv_cache_reason})"),
+            (tr("Threads"), _with(str(engine.threads), engine.threads_reason)),
+            (tr("Keys and values"), _with(size_text(engine.kv_cache_bytes), engine.kv_cache_reason)),
             (tr("Answers at once"), str(engine.max_slots)),
             (tr("Context"), context),
             (tr("Window"), f"PySide6 {report.qt}" if report.qt else tr("no: PySide6 is not installed")),
-            (tr("Home"), f"{report.home.path} ({report.home.state})"),
-            (tr("Settings"), f"{report.config.path} ({report.config.state})"),
-            (tr("Database"), f"{report.database.path} ({report.database.state})"),
+            (tr("Home"), _with(report.home.path, report.home.state)),
+            (tr("Settings"), _with(report.config.path, report.config.state)),
+            (tr("Database"), _with(report.database.path, report.database.state)),
             (tr("Log file"), report.log_file),
             (
                 tr("Models"),
@@ -207,3 +209,7 @@ def _write(report: DoctorReport) -> None:
         write(tr("What is wrong:"))
         for problem in report.problems:
             write(f"- {problem}")
+
+
+def _with(text: str, detail: str) -> str:
+    return tr("{text} ({detail})", text=text, detail=detail)

@@ -19,7 +19,8 @@ _WIDEST = 100  # columns; longer lines are hard to read
 
 def help_(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="WORDS", help=tr("What you want to know; or a page's name."))
+        list[str] | None,
+        typer.Argument(metavar=tr("WORDS"), help=tr("What you want to know; or a page's name.")),
     ] = None,
     all_: Annotated[bool, typer.Option("--list", help=tr("List all pages by their names."))] = False,
 ) -> None:

@@ -11,15 +11,17 @@ import msgspec
 import typer
 
 from hearth.cli.opening import open_models
-from hearth.cli.output import note, progress, size_text, write, write_json, write_pairs, write_table
+from hearth.cli.output import ask, note, progress, size_text, write, write_json, write_pairs, write_table
+from hearth.cli.usage import CommandLine
+from hearth.errors import ModelBuiltIn
 from hearth.i18n import tr
 
 if TYPE_CHECKING:
     from hearth.models.registry import ModelEntry
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = CommandLine()
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help=tr("Name or alias of a model."))]
+Name = Annotated[str, typer.Argument(metavar=tr("NAME"), help=tr("Name or alias of a model."))]
 Json = Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))]
 
 
@@ -31,6 +33,7 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     bytes: int
     in_place: bool
+    built_in: bool
     aliases: tuple[str, ...]
     source: str
     revision: str
@@ -46,6 +49,7 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
             path=str(entry.path),
             bytes=entry.bytes,
             in_place=entry.in_place,
+            built_in=entry.built_in,
             aliases=entry.aliases,
             source=manifest.source,
             revision=manifest.revision,
@@ -76,7 +80,12 @@ def list_(json: Json = False) -> None:
         note(tr("There is no model here yet. Import a model folder with: hearth models import FOLDER"))
     else:
         rows = [
-            (entry.name, size_text(entry.bytes), ", ".join(entry.aliases), str(entry.path))
+            (
+                entry.name,
+                size_text(entry.bytes),
+                ", ".join(entry.aliases),
+                f"({tr('part of Hearth')})" if entry.built_in else str(entry.path),
+            )
             for entry in entries
         ]
         write_table((tr("NAME"), tr("SIZE"), tr("ALIASES"), tr("FOLDER")), rows)
@@ -111,7 +120,7 @@ def _lines(details: ModelDetails) -> list[tuple[str, str]]:
         (tr("Name"), details.name),
         (tr("Aliases"), ", ".join(details.aliases)),
         (tr("Format"), details.format),
-        (tr("Folder"), details.path + (f" ({tr('used where it lies')})" if details.in_place else "")),
+        (tr("Folder"), _folder(details)),
         (tr("Size"), size_text(details.bytes)),
         (tr("Source"), details.source),
         (tr("Revision"), details.revision),
@@ -127,11 +136,20 @@ def _lines(details: ModelDetails) -> list[tuple[str, str]]:
     return pairs + [(name, size_text(size)) for name, size in details.files.items()]
 
 
+def _folder(details: ModelDetails) -> str:
+    if details.built_in:
+        return tr("{text} ({detail})", text=details.path, detail=tr("part of Hearth"))
+    if details.in_place:
+        return tr("{text} ({detail})", text=details.path, detail=tr("used in place"))
+    return details.path
+
+
 @app.command("import", help=tr("Add a model folder in the onnxruntime-genai format."))
 def import_(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help=tr("The model folder."))],
+    path: Annotated[Path, typer.Argument(metavar=tr("PATH"), help=tr("The model folder."))],
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help=tr("What to call it; the folder's name by default."))
+        str | None,
+        typer.Option(metavar=tr("NAME"), help=tr("What to call it; the folder's name by default.")),
     ] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help=tr("Use it where it lies, and copy nothing."))
@@ -157,7 +175,7 @@ def import_(
 @app.command(help=tr("Give a model another name, or take that name away."))
 def alias(
     name: Name,
-    alias: Annotated[str, typer.Argument(metavar="ALIAS", help=tr("The other name."))],
+    alias: Annotated[str, typer.Argument(metavar=tr("ALIAS"), help=tr("The other name."))],
     remove: Annotated[bool, typer.Option("--remove", help=tr("Take the alias away."))] = False,
     json: Json = False,
 ) -> None:
@@ -198,11 +216,13 @@ def remove(
 ) -> None:
     with open_models() as registry:
         entry = registry.get(name)
+        if entry.built_in:
+            raise ModelBuiltIn(name=entry.name)
         if entry.in_place:
             question = tr("Forget {name}? Its files in {path} stay.", name=entry.name, path=entry.path)
         else:
             question = tr("Delete {name} ({size})?", name=entry.name, size=size_text(entry.bytes))
-        if not yes and sys.stdin.isatty() and not typer.confirm(question, err=True):
+        if not yes and sys.stdin.isatty() and not ask(question):
             raise typer.Exit(1)
         registry.remove(entry.name)
     if json:

@@ -32,6 +32,13 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def ask(question: str) -> bool:
+    """Ask on stderr whether to go on; anything but yes is no."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "是")
+
+
 def write_json(value: Any) -> None:
     """A value to stdout as JSON, for programs; in lines, so that people may read it too."""
     write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
@@ -40,17 +47,17 @@ def write_json(value: Any) -> None:
 def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Aligned columns without lines, so that other tools can cut them."""
     table = [headers, *rows]
-    widths = [max(_width(row[column]) for row in table) for column in range(len(headers))]
+    widths = [max(text_width(row[column]) for row in table) for column in range(len(headers))]
     for row in table:
-        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+        cells = [cell + " " * (width - text_width(cell)) for cell, width in zip(row, widths, strict=True)]
         write("  ".join(cells).rstrip())
 
 
 def write_pairs(pairs: Sequence[tuple[str, str]]) -> None:
     """Names and values, a line each."""
-    width = max(_width(name) for name, _ in pairs)
+    width = max(text_width(name) for name, _ in pairs)
     for name, value in pairs:
-        write(f"{name}{' ' * (width - _width(name))}  {value}".rstrip())
+        write(f"{name}{' ' * (width - text_width(name))}  {value}".rstrip())
 
 
 def size_text(count: int) -> str:
@@ -90,6 +97,6 @@ def progress(text: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _width(text: str) -> int:
+def text_width(text: str) -> int:
     """Columns that a terminal gives to `text`."""
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

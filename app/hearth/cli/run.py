@@ -28,31 +28,45 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=tr("Name or alias of a model."))],
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help=tr("The prompt; - reads standard input."))],
+    model: Annotated[str, typer.Argument(metavar=tr("MODEL"), help=tr("Name or alias of a model."))],
+    prompt: Annotated[
+        str, typer.Argument(metavar=tr("PROMPT"), help=tr("The prompt; - reads standard input."))
+    ],
     raw: Annotated[
         bool, typer.Option("--raw", help=tr("Continue the prompt as it stands, without a chat template."))
     ] = False,
-    system: Annotated[str | None, typer.Option(metavar="TEXT", help=tr("System prompt."))] = None,
-    temperature: Annotated[float | None, typer.Option(help=tr("0 always takes the likeliest token."))] = None,
-    top_p: Annotated[
-        float | None, typer.Option(help=tr("Choose among tokens with this much probability."))
+    system: Annotated[str | None, typer.Option(metavar=tr("TEXT"), help=tr("System prompt."))] = None,
+    temperature: Annotated[
+        float | None, typer.Option(metavar=tr("NUMBER"), help=tr("0 always takes the likeliest token."))
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help=tr("Choose among this many tokens; 0 is all."))] = None,
-    max_tokens: Annotated[int | None, typer.Option(help=tr("Longest answer, in tokens."))] = None,
-    seed: Annotated[int | None, typer.Option(help=tr("The same seed gives the same answer."))] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(metavar=tr("NUMBER"), help=tr("Choose among tokens with this much probability.")),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(metavar=tr("NUMBER"), help=tr("Choose among this many tokens; 0 is all."))
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar=tr("NUMBER"), help=tr("Longest answer, in tokens."))
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar=tr("NUMBER"), help=tr("The same seed gives the same answer."))
+    ] = None,
     stop: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help=tr("End before this text; may be given more than once.")),
+        typer.Option(metavar=tr("TEXT"), help=tr("End before this text; may be given more than once.")),
     ] = None,
-    threads: Annotated[int, typer.Option(min=0, help=tr("Processor threads; 0 lets Hearth choose."))] = 0,
+    threads: Annotated[
+        int, typer.Option(metavar=tr("NUMBER"), min=0, help=tr("Processor threads; 0 lets Hearth choose."))
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
 ) -> None:
     """Write one answer to stdout as it grows, or as JSON at the end."""
     text = _read_stdin() if prompt == "-" else prompt
     with open_hearth() as hearth:
+        defaults = hearth.defaults_for(model)
         params = sampling_params(
-            hearth.config.defaults,
+            defaults,
             temperature=temperature,
             top_p=top_p,
             top_k=top_k,
@@ -66,7 +80,7 @@ def run(
         elif not worker.info().has_chat_template:
             raise ChatTemplateMissing(name=worker.name)
         else:
-            system = hearth.config.defaults.system_prompt if system is None else system
+            system = defaults.system_prompt if system is None else system
             outputs = worker.generate(params, messages=_messages(system, text))
         texts: list[str] = []
         token_ids: list[int] = []

@@ -112,7 +112,7 @@ def _differing(config: msgspec.Struct, default: msgspec.Struct, table: str = "")
             yield from _differing(value, standard, f"{name}.")
         elif value != standard:
             shown = msgspec.json.encode(value).decode() if _is_harmless(name, field.type) else None
-            yield f"{name} = {shown or tr('(set, not shown)')}"
+            yield f"{name} = " + (shown or tr("(set, not shown)"))
 
 
 def _is_harmless(name: str, annotation: Any) -> bool:
