@@ -14,6 +14,8 @@ endif
 
 PY := $(BIN)/python$(EXE)
 HEARTH := $(BIN)/hearth$(EXE)
+PYBABEL := $(BIN)/pybabel$(EXE) --quiet
+TRANSLATIONS := resources/translations
 REQUIREMENTS := packaging/requirements
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 ARGS ?=
@@ -21,7 +23,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run chat test lint bench screenshots clean lock qt-libraries
+.PHONY: help run chat test lint translations bench screenshots clean lock qt-libraries
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,13 +39,19 @@ chat: .venv/.desktop .venv/.program  ## chat in the terminal
 test: .venv/.dev .venv/.program qt-libraries  ## all tests; make test ARGS="-k stop" for some of them
 	$(PY) -m pytest $(ARGS)
 
-lint: .venv/.dev .venv/.program  ## style, types, who imports whom, texts to translate
+lint: .venv/.dev .venv/.program  ## style, types, who imports whom
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	$(BIN)/lint-imports$(EXE)
+
+# The options keep dates, line numbers and line breaks out of the catalogues, so that a change shows only what it changes.
+translations: .venv/.dev  ## bring the translations up to date with the texts in the code
 	@mkdir -p build
-	$(BIN)/pybabel$(EXE) --quiet extract -k tr -k mark -k ntr:1,2 -o build/hearth.pot app/hearth
+	$(PYBABEL) extract --add-location=file -k tr -k mark -k ntr:1,2 -o build/hearth.pot app/hearth
+	$(PYBABEL) update --ignore-pot-creation-date --no-wrap --ignore-obsolete --previous \
+		-D hearth -i build/hearth.pot -d $(TRANSLATIONS)
+	$(PYBABEL) compile -D hearth -d $(TRANSLATIONS)
 
 bench: .venv/.dev .venv/.program  ## measure speed and memory on this machine
 	$(PY) tests/benchmarks/run.py $(ARGS)
