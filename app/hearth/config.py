@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta
 
-from hearth.errors import ConfigInvalid, ConfigUnknownKey, HomeUnwritable
+from hearth.errors import ConfigInvalid, ConfigUnknownKey, HomeUnwritable, because
 from hearth.i18n import mark, tr
 from hearth.paths import config_file, home, models_folder
 
@@ -167,7 +167,7 @@ def read_text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigInvalid(path=str(path), reason=error.strerror or str(error)) from error
+        raise ConfigInvalid(path=str(path), reason=because(error)) from error
     except UnicodeDecodeError as error:
         raise ConfigInvalid(path=str(path), reason=tr("it is not UTF-8 text")) from error
 
@@ -241,11 +241,11 @@ def write_default_config(path: Path) -> None:
             return
         raise HomeUnwritable(path=str(path.parent), reason=tr("it is not a folder")) from None
     except OSError as error:
-        raise HomeUnwritable(path=str(path.parent), reason=error.strerror or str(error)) from error
+        raise HomeUnwritable(path=str(path.parent), reason=because(error)) from error
     try:
         os.write(descriptor, default_text().encode())  # in one call: another Hearth may be reading it
     except OSError as error:
-        raise HomeUnwritable(path=str(path.parent), reason=error.strerror or str(error)) from error
+        raise HomeUnwritable(path=str(path.parent), reason=because(error)) from error
     finally:
         os.close(descriptor)
 

@@ -76,11 +76,36 @@ class DiskFull(HearthError):
     remedy = mark("Free some space on that disk and try again; nothing was lost.")
 
 
+_REASONS = {
+    errno.EACCES: mark("no permission"),
+    errno.EPERM: mark("no permission"),
+    errno.EROFS: mark("the disk is read-only"),
+    errno.ENOSPC: mark("the disk is full"),
+    errno.EDQUOT: mark("the disk quota is used up"),
+    errno.ENOENT: mark("it does not exist"),
+    errno.ENOTDIR: mark("a part of its path is not a folder"),
+    errno.EISDIR: mark("it is a folder"),
+    errno.EEXIST: mark("it exists already"),
+    errno.ENOTEMPTY: mark("the folder is not empty"),
+    errno.EBUSY: mark("it is in use"),
+    errno.EIO: mark("the disk cannot be read or written"),
+    errno.ENAMETOOLONG: mark("its name is too long"),
+    errno.ELOOP: mark("its links lead in a circle"),
+    errno.EMFILE: mark("too many files are open"),
+}
+
+
+def because(error: OSError) -> str:
+    """Why the system refused, in the reader's language where the reason is a usual one."""
+    known = _REASONS.get(error.errno or 0)
+    return tr(known) if known else error.strerror or str(error)
+
+
 def writing_failed(folder: Path, error: OSError) -> HearthError:
     """The error that says why `folder` could not be written to."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(path=str(folder))
-    return HomeUnwritable(path=str(folder), reason=error.strerror or str(error))
+    return HomeUnwritable(path=str(folder), reason=because(error))
 
 
 class ConfigUnknownKey(HearthError):

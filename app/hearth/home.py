@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hearth.errors import HomeUnwritable
+from hearth.errors import HomeUnwritable, because
 from hearth.paths import home
 
 
@@ -22,5 +22,5 @@ def ensure_home() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise HomeUnwritable(path=str(folder), reason=error.strerror or str(error)) from error
+        raise HomeUnwritable(path=str(folder), reason=because(error)) from error
     return folder

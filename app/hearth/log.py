@@ -12,6 +12,7 @@ import sys
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
+from hearth.errors import because
 from hearth.i18n import tr
 from hearth.paths import log_file
 
@@ -73,7 +74,7 @@ def setup_logging(level: str, to_stderr: bool = False, *, rotate: bool = True) -
     try:
         _installed.append(_LogFile(path, rotate=rotate))
     except OSError as error:
-        _complain(path, error.strerror or str(error))
+        _complain(path, because(error))
         to_stderr = True
     if to_stderr and sys.stderr is not None:  # a windowed program on Windows has none
         _installed.append(logging.StreamHandler())

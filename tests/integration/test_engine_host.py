@@ -258,3 +258,14 @@ def test_frames_survive_the_pipe(tmp_path: Path) -> None:
         sent = Outputs([RequestOutput(request_id="a", text="é🙂\x00", token_ids=[1], prefilled=3)])
         pipe.send(sent)
         assert pipe.receive() == sent
+
+
+def test_what_is_wrong_with_a_model_is_said_in_the_readers_language(tmp_path: Path) -> None:
+    (tmp_path / "genai_config.json").write_text("{")
+    client = HostClient("stories")
+    client.send(msgspec.structs.replace(load_message(tmp_path), language="zh"))
+    reply = client.receive()
+    assert isinstance(reply, LoadFailed)
+    assert str(reply.error.params["reason"]).startswith("不是 JSON（")
+    client.kill()
+    client.dispose()

@@ -16,6 +16,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 import hearth
+from hearth.errors import HearthError
 from hearth.i18n import LANGUAGES
 from hearth.paths import resource
 
@@ -278,3 +279,17 @@ def test_no_text_is_shown_that_is_not_marked_for_translation(front: str) -> None
     assert files
     unmarked = {str(file.relative_to(CODE)): _unmarked(file.read_text(encoding="utf-8")) for file in files}
     assert {file: texts for file, texts in unmarked.items() if texts} == {}
+
+
+def test_the_reasons_of_errors_are_marked_too() -> None:
+    errors = {error.__name__ for error in HearthError.by_code.values()}
+    unmarked = {
+        f"{file.relative_to(CODE)}: {text}"
+        for file in sorted(CODE.rglob("*.py"))
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and _name(call.func) in errors
+        for value in call.keywords
+        for text in _literals(value.value)
+        if _has_words(text)
+    }
+    assert unmarked == set()

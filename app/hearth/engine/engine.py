@@ -58,11 +58,11 @@ class Engine:
         """
         request.params.check()
         if request.id in self._sequences:
-            raise RequestInvalid(reason=f"there is an open request {request.id} already")
+            raise RequestInvalid(reason=tr("there is an open request {id} already", id=request.id))
         if not request.token_ids:
-            raise RequestInvalid(reason="the prompt is empty")
+            raise RequestInvalid(reason=tr("the prompt is empty"))
         if not all(0 <= token < self.runner.vocab_size for token in request.token_ids):
-            raise RequestInvalid(reason=f"a token id is not below {self.runner.vocab_size}")
+            raise RequestInvalid(reason=tr("a token id is not below {size}", size=self.runner.vocab_size))
         if len(request.token_ids) >= self.runner.context_length:
             raise PromptTooLong(tokens=len(request.token_ids), limit=self.runner.context_length - 1)
         chooser = TokenChooser(request.params, request.token_ids, self.runner.vocab_size)

@@ -13,6 +13,7 @@ from hearth.engine.request import Request
 from hearth.engine.stream_decoder import StopMatcher, StreamDecoder
 from hearth.engine.tokenizer import Tokenizer
 from hearth.errors import ChatTemplateMissing, ModelUnsupported
+from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
 
 # Less than this is no room to talk in.
@@ -62,7 +63,7 @@ class OrtBackend:
             max_context=options.max_context,
         )
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
-            raise ModelUnsupported(name=name, reason="the memory allowed for its context is too small")
+            raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
         self._engine = Engine(self._runner, name=name, step_seconds=options.step_milliseconds / 1000)
         self._streams: dict[str, _TextStream] = {}
         self.info = ModelInfo(

@@ -19,6 +19,7 @@ import onnxruntime as ort
 
 from hearth.engine.kv_cache import LENGTH_STEP, KVCache, KVShape, round_up
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
+from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
 
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -88,7 +89,7 @@ class OrtRunner:
         known = {self._ids_name, self._mask_name, positions_name, *(n for pair in self._past for n in pair)}
         foreign = sorted(inputs.keys() - known)
         if foreign:
-            raise ModelUnsupported(name=name, reason=f"its graph asks for “{foreign[0]}”")
+            raise ModelUnsupported(name=name, reason=tr("its graph asks for “{name}”", name=foreign[0]))
 
         past = inputs[self._past[0][0]]
         logits = outputs[self._logits_name]
@@ -123,7 +124,9 @@ class OrtRunner:
         try:
             dtype = _DTYPES[node.type]
         except KeyError:
-            raise ModelUnsupported(name=name, reason=f"{node.name} has the type {node.type}") from None
+            raise ModelUnsupported(
+                name=name, reason=tr("{name} has the type {type}", name=node.name, type=node.type)
+            ) from None
         return dtype
 
     def reserve(self, slots: int, length: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hearth.errors import RequestInvalid
+from hearth.i18n import tr
 
 # Below it a distribution is as good as greedy, and its arithmetic overflows.
 LEAST_TEMPERATURE = 0.001
@@ -62,12 +63,26 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
             ("max_tokens", 1 if self.max_tokens is None else self.max_tokens, 1, 2**31),
         ):
             if not low <= value <= high:  # also refuses NaN
-                raise RequestInvalid(reason=f"{name} is {value}, and must be from {low} to {high}")
+                raise RequestInvalid(
+                    reason=tr(
+                        "{name} is {value}, and must be {low} to {high}",
+                        name=name,
+                        value=value,
+                        low=low,
+                        high=high,
+                    )
+                )
         if 0 < self.temperature < LEAST_TEMPERATURE:
             raise RequestInvalid(
-                reason=f"temperature is {self.temperature}: 0, or at least {LEAST_TEMPERATURE}"
+                reason=tr(
+                    "temperature is {value}, and must be 0, or at least {low}",
+                    value=self.temperature,
+                    low=LEAST_TEMPERATURE,
+                )
             )
         if any(not text for text in self.stop):
-            raise RequestInvalid(reason="a stop string is empty")
+            raise RequestInvalid(reason=tr("a stop text is empty"))
         if not all(-MOST_BIAS <= bias <= MOST_BIAS for bias in self.logit_bias.values()):
-            raise RequestInvalid(reason=f"a logit bias is not from {-MOST_BIAS} to {MOST_BIAS}")
+            raise RequestInvalid(
+                reason=tr("a logit bias is not {low} to {high}", low=-MOST_BIAS, high=MOST_BIAS)
+            )

@@ -125,7 +125,7 @@ class Scheduler:
                 continue
             owners = self.slots.owners()
             if len(owners) == 1:
-                raise ModelRunFailed(name="model", reason=tr("the memory for its context is too small"))
+                raise ModelRunFailed(name=tr("Model"), reason=tr("the memory for its context is too small"))
             self._preempt(min(owners, key=lambda s: (s.request.priority, -s.order)))
 
     def _reserve(self, sequences: list[Sequence], span: int) -> bool:

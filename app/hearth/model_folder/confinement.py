@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from hearth.errors import ModelFileInvalid, ModelFileMissing, ModelFileOutside
+from hearth.errors import ModelFileInvalid, ModelFileMissing, ModelFileOutside, because
 from hearth.i18n import tr
 
 
@@ -42,7 +42,7 @@ class Confinement:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ModelFileMissing(folder=str(self.folder), file=location) from error
         except OSError as error:  # a ring of links, a name that is too long, no permission
-            raise ModelFileInvalid(file=str(path), reason=error.strerror or str(error)) from error
+            raise ModelFileInvalid(file=str(path), reason=because(error)) from error
         if not stat.S_ISREG(mode):  # a pipe would block whoever opens it
             raise ModelFileInvalid(file=str(path), reason=tr("it is not a regular file"))
         return path

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from hearth.errors import ModelFileInvalid, ModelFolderMissing, ModelUnsupported
+from hearth.errors import ModelFileInvalid, ModelFolderMissing, ModelUnsupported, because
 from hearth.i18n import tr
 from hearth.model_folder import genai_config
 from hearth.model_folder.confinement import Confinement
@@ -115,7 +115,7 @@ def _read_graph(graph_file: Path) -> GraphSummary:
     try:
         return read_graph(graph_file)
     except OSError as error:
-        raise ModelFileInvalid(file=str(graph_file), reason=error.strerror or str(error)) from error
+        raise ModelFileInvalid(file=str(graph_file), reason=because(error)) from error
 
 
 def _beside(graph_file: Path, folder: Path, roots: Sequence[Path]) -> Confinement:

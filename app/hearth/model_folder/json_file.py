@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from hearth.errors import ModelFileInvalid
+from hearth.errors import ModelFileInvalid, because
 from hearth.i18n import tr
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def read_capped(path: Path, max_bytes: int) -> bytes:
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
     except OSError as error:
-        raise ModelFileInvalid(file=str(path), reason=error.strerror or str(error)) from error
+        raise ModelFileInvalid(file=str(path), reason=because(error)) from error
     if len(data) > max_bytes:
         raise ModelFileInvalid(file=str(path), reason=tr("it has more than {size} MB", size=max_bytes >> 20))
     return data

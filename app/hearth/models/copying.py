@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hearth.errors import ImportCancelled, ModelFileInvalid, writing_failed
+from hearth.errors import ImportCancelled, ModelFileInvalid, because, writing_failed
 from hearth.model_folder.manifest import ManifestFile
 
 CHUNK_BYTES = 4 << 20
@@ -80,4 +80,4 @@ class Transfer:
                     if self._progress is not None:
                         self._progress(self._done, self._total)
         except OSError as error:
-            raise ModelFileInvalid(file=str(source), reason=error.strerror or str(error)) from error
+            raise ModelFileInvalid(file=str(source), reason=because(error)) from error

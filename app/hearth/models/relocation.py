@@ -21,6 +21,7 @@ from hearth.errors import (
     ModelsFolderTaken,
     ModelsFolderUnusable,
     OldModelsStay,
+    because,
     writing_failed,
 )
 from hearth.i18n import tr
@@ -61,7 +62,7 @@ class Relocation:
             full = writing_failed(self.target, error)
             if isinstance(full, DiskFull):
                 raise full from error
-            reason = error.strerror or str(error)
+            reason = because(error)
             raise ModelsFolderUnusable(path=str(self.target), reason=reason) from error
         for name in self.names:
             if os.path.lexists(self.target / name):
@@ -154,7 +155,7 @@ class Relocation:
                 _delete(old)
             except OSError as error:
                 log.warning("%s could not be deleted: %s", old, error)
-                stays = OldModelsStay(path=str(old), reason=error.strerror or str(error))
+                stays = OldModelsStay(path=str(old), reason=because(error))
         for folder in (".incoming", ".trash"):
             with suppress(OSError):  # not there, or another process works in it
                 (self.source / folder).rmdir()

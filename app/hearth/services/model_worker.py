@@ -45,6 +45,7 @@ from hearth.errors import (
     ModelUnloaded,
     RequestInvalid,
 )
+from hearth.i18n import language
 from hearth.models.registry import ModelEntry
 from hearth.services.events import ModelState, ModelStatus
 from hearth.services.threads import ThreadFactory
@@ -265,6 +266,7 @@ class ModelWorker:
                     folder=str(entry.path),
                     roots=[str(entry.path)] if entry.in_place else [],
                     options=self._options,
+                    language=language(),
                 )
             )
         except HearthError as error:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from hearth.errors import HomeUnwritable
+from hearth.errors import HomeUnwritable, because
 from hearth.storage.engine import WRITES, make_engine
 from hearth.storage.failures import hearth_error
 from hearth.storage.migration import migrate
@@ -46,7 +46,7 @@ class Database:
                     os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
                 )  # conversations are their owner's alone
         except OSError as error:
-            raise HomeUnwritable(path=str(path.parent), reason=error.strerror or str(error)) from error
+            raise HomeUnwritable(path=str(path.parent), reason=because(error)) from error
         with _failures(path):
             migrate(path)
             database = cls(path, make_engine(path))

@@ -38,7 +38,7 @@ from hearth.engine.host.protocol import (
 )
 from hearth.engine.outputs import ErrorInfo, FinishReason, RequestOutput
 from hearth.errors import HearthError, HostProtocol, ModelLoadFailed, RequestInvalid
-from hearth.i18n import tr
+from hearth.i18n import tr, use_language
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class EngineHost:
     def _open(self, load: Load) -> Backend:
         if load.version != VERSION:
             raise HostProtocol(name=load.name, theirs=VERSION, ours=load.version)
+        use_language(load.language)
         try:
             return self._load_backend(load)
         except MemoryError as error:

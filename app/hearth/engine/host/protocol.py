@@ -68,13 +68,18 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Load(msgspec.Struct, tag="load", kw_only=True):
-    """The first message: load this model."""
+    """The first message: load this model.
+
+    Attributes:
+        language: what errors give as their reasons is in this one.
+    """
 
     version: int
     name: str
     folder: str
     roots: list[str]
     options: EngineOptions
+    language: str = "en"
 
 
 class Submit(msgspec.Struct, tag="submit", kw_only=True):
