@@ -1,4 +1,4 @@
-"""One number of the parameters panel, and which numbers there are."""
+"""One number that says how a model answers, with its slider and its reset, and which numbers there are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
     QLabel,
+    QPlainTextEdit,
     QSlider,
     QToolButton,
     QWidget,
@@ -17,13 +18,15 @@ from PySide6.QtWidgets import (
 
 from hearth.i18n import mark, tr
 
+_HANDLE_HEIGHT = 18  # with its border, which the style sheet does not count
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number that the panel offers.
+    """A number that can be set for a conversation and, as its default, for all.
 
     Attributes:
-        name: the field of ConversationSettings.
+        name: the field of ConversationSettings and of the settings file's defaults.
         slide: highest value of the slider; 0 for no slider. Higher values can still be typed.
         nothing: what the lowest value is called where it means “none”.
     """
@@ -92,7 +95,7 @@ PARAMETERS = (
 
 
 class _SpinBox(QDoubleSpinBox):
-    """A number field that leaves the wheel to the panel unless it has the focus."""
+    """A number field that leaves the wheel to what scrolls it, unless it has the focus."""
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():
@@ -153,24 +156,26 @@ class ParameterRow(QWidget):
             self.slider.setAccessibleName(label)
             low = max(parameter.low, -parameter.slide) if parameter.low < 0 else parameter.low
             self.slider.setRange(round(low / parameter.step), round(parameter.slide / parameter.step))
+            self.slider.setMinimumHeight(_HANDLE_HEIGHT)
             self.slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the field beside it takes the same keys
             self.slider.valueChanged.connect(lambda at: self.field.setValue(at * parameter.step))
             layout.addWidget(self.slider, 1, 0, 1, 3)
 
     def set_default(self, default: float) -> None:
-        """What holds while the conversation sets nothing."""
+        """What holds while nothing is set."""
         self._default = default
         if self._value is None:
             self._show(default)
 
     def set_value(self, value: float | None) -> None:
-        """Show the conversation's value; None shows the default."""
+        """Show what is set; None shows the default."""
         self._value = value
         self._show(self._default if value is None else value)
 
-    def value(self) -> float | None:
-        """The conversation's value; None where the default holds."""
-        return self._value
+    def value(self) -> float | int | None:
+        """What is set, an int where the parameter has no decimals; None where the default holds."""
+        whole = self._value is not None and self.parameter.decimals == 0
+        return int(self._value or 0) if whole else self._value
 
     def _show(self, value: float) -> None:
         self.field.blockSignals(True)
@@ -195,6 +200,15 @@ class ParameterRow(QWidget):
     def _on_reset(self) -> None:
         self.field.setFocus()
         self.field.setValue(self._default)
+
+
+def text_field(height: int, parent: QWidget) -> QPlainTextEdit:
+    """A field for a few lines of text; the tabulator leaves it."""
+    field = QPlainTextEdit(parent)
+    field.setProperty("kind", "field")
+    field.setTabChangesFocus(True)
+    field.setFixedHeight(height)
+    return field
 
 
 def _reset_button(label: str, parent: QWidget) -> QToolButton:

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from hearth.conversations.message import ConversationSettings
 from hearth.i18n import tr
-from hearth.ui.parameter_row import PARAMETERS, Parameter, ParameterRow
+from hearth.ui.parameter_row import PARAMETERS, Parameter, ParameterRow, text_field
 
 _SAVE_MILLISECONDS = 400
 
@@ -93,11 +93,7 @@ class ParametersPanel(QWidget):
 
     def settings(self) -> ConversationSettings:
         """What the controls say now."""
-        values: dict[str, Any] = {}
-        for name, row in self.rows.items():
-            value = row.value()
-            whole = value is not None and row.parameter.decimals == 0
-            values[name] = int(value or 0) if whole else value
+        values: dict[str, Any] = {name: row.value() for name, row in self.rows.items()}
         lines = self.stop.toPlainText().split("\n")
         stop = tuple(_unescaped(line) for line in lines if line)
         return msgspec.structs.replace(
@@ -118,11 +114,8 @@ class ParametersPanel(QWidget):
             self.settings_changed.emit(settings)
 
     def _build_prompt(self) -> None:
-        self.prompt = QPlainTextEdit(self)
+        self.prompt = text_field(88, self)
         self.prompt.setObjectName("systemPrompt")
-        self.prompt.setTabChangesFocus(True)
-        self.prompt.setFixedHeight(88)
-        self.prompt.setProperty("kind", "field")
         self.prompt.textChanged.connect(self._on_edited)
         tip = tr("Told to the model before the conversation.")
         self._add_field(tr("System prompt"), tip, self.prompt)
@@ -152,11 +145,8 @@ class ParametersPanel(QWidget):
         self._column.addLayout(row)
 
     def _build_stop(self) -> None:
-        self.stop = QPlainTextEdit(self)
+        self.stop = text_field(58, self)
         self.stop.setObjectName("stopStrings")
-        self.stop.setTabChangesFocus(True)
-        self.stop.setFixedHeight(58)
-        self.stop.setProperty("kind", "field")
         self.stop.textChanged.connect(self._on_edited)
         tip = tr(
             "The answer ends before the first of these texts. One per line; \\n stands for a line break."

@@ -370,6 +370,14 @@ QListView::item { border-radius: 6px; padding: 6px 8px; }
 QListView::item:hover { background: $hover; }
 QListView::item:selected { background: $selected; color: $text; }
 
+QTabWidget::pane { border: none; border-top: 1px solid $separator; }
+QTabBar { background: transparent; qproperty-drawBase: 0; }
+QTabBar::tab { background: transparent; color: $text_secondary; border: none; border-bottom: 2px solid transparent;
+    padding: 7px 4px; margin: 0 18px 0 0; }
+QTabBar::tab:hover { color: $text; }
+QTabBar::tab:selected { color: $text; border-bottom-color: $accent; }
+QTabBar::tab:focus { color: $link; }
+
 QMenu { background: $surface; color: $text; border: 1px solid $separator; border-radius: ${radius}px; padding: 4px; }
 QMenu::item { padding: 5px 22px 5px 12px; border-radius: 5px; }
 QMenu::item:selected { background: $hover; }
