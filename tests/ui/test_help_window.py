@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit, QTreeWidgetItem, QWidget
@@ -326,6 +327,14 @@ def test_a_page_asked_for_before_the_help_is_read_is_shown_once_it_is(pages: Non
     assert not window.back_button.isEnabled()
 
 
+def test_the_window_may_go_while_the_help_is_being_read(pages: None, qtbot: QtBot) -> None:
+    for _ in range(20):
+        window = HelpWindow()
+        window.show_page(None)
+        shiboken6.delete(window)
+        QApplication.processEvents()
+
+
 def test_a_page_that_is_not_there_leaves_the_reader_where_he_is(
     reader: Reader, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -387,7 +396,7 @@ def test_the_language_changes_in_place_and_the_page_stays(reader: Reader) -> Non
     reader.window.show_page("import")
     reader.search("import")
     i18n.use_language("zh")
-    reader.window.retranslate()
+    QCoreApplication.sendEvent(reader.window, QEvent(QEvent.Type.LanguageChange))
     reader.qtbot.waitUntil(lambda: "导入" in reader.window.view.toPlainText())
     assert reader.on("import")
     assert reader.window.group_label.text() == "模型"

@@ -58,6 +58,7 @@ class HelpWindow(QWidget):
         self._wanted: tuple[str, str] | None = None  # page and section, while the help is being read
         self._history = History()
         self._tasks = Tasks(self)
+        self.destroyed.connect(self._tasks.close)  # while it still is: a job that ends later would find nobody
         self._build()
         self._connect()
         self._restyle()
