@@ -30,3 +30,8 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 def make_read_only(folder: Path) -> None:
     """From now on nothing can be written to a small disk."""
     subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+
+
+def make_writable(folder: Path) -> None:
+    """Undo `make_read_only`."""
+    subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)

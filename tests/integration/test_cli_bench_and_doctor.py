@@ -46,6 +46,14 @@ def test_doctor_takes_the_settings(hearth_home: Path) -> None:
     assert engine["threads_reason"] == "config.toml says so"
 
 
+def test_doctor_misses_a_models_folder(hearth_home: Path) -> None:
+    hearth_home.mkdir()
+    (hearth_home / "config.toml").write_text('[folders]\nmodels = "/unplugged"\n')
+    result = hearth("doctor")
+    assert result.code == 1
+    assert "/unplugged does not exist" in result.out
+
+
 def test_doctor_reports_what_is_wrong_and_stops_at_nothing(hearth_home: Path) -> None:
     hearth_home.mkdir()
     (hearth_home / "config.toml").write_text("nonsense = 1\n")

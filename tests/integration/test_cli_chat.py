@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from command_line import hearth
 from hearth.cli.terminal_chat import TerminalChat
 from hearth.conversations.message import Conversation, Message, MessageStatus, Role
 from hearth.conversations.store import ConversationStore
+from hearth.model_folder.manifest import Manifest, write_manifest
 from hearth.paths import database_file
 from hearth.services.hearth import Hearth
 from hearth.storage.database import Database
@@ -33,6 +35,37 @@ def test_without_a_model_it_says_how_to_get_one() -> None:
     result = hearth("chat")
     assert (result.code, result.out) == (0, "")
     assert "hearth models import" in result.err
+
+
+@pytest.fixture
+def starter(stories_int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model as Hearth itself brings one."""
+    folder = shutil.copytree(stories_int8, tmp_path / "resources" / "model")
+    write_manifest(folder, Manifest(version=1, name="hearth-starter", sampling={"temperature": 0.0}))
+    monkeypatch.setattr("hearth.models.registry.built_in_folders", lambda: (folder,))
+    return "hearth-starter"
+
+
+def test_without_another_model_the_one_of_hearth_answers(starter: str) -> None:
+    result = hearth("chat", stdin="Once upon a time\n")
+    assert (result.code, result.out[:8]) == (0, ", there ")
+    ((talk, _),) = stored()
+    assert talk.model == starter
+
+
+def test_a_model_of_ones_own_goes_before_the_one_of_hearth(starter: str, stories: str) -> None:
+    assert hearth("chat", stdin="Once\n").code == 0
+    assert [talk.model for talk, _ in stored()] == [stories]
+    assert hearth("chat", starter, stdin="Once\n").code == 0
+    assert hearth("chat", stdin="Once\n").code == 0
+    assert [talk.model for talk, _ in stored()] == [starter, starter, stories], "the one used last"
+
+
+def test_what_the_model_recommends_is_used(starter: str) -> None:
+    options = ["run", starter, "Once upon a time", "--raw", "--max-tokens", "20"]
+    greedy = hearth(*options, "--temperature", "0").out
+    assert hearth(*options).out == greedy
+    assert hearth(*options, "--temperature", "5", "--seed", "1").out != greedy
 
 
 def test_a_line_is_answered_and_kept(stories: str) -> None:

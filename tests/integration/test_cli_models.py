@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from command_line import hearth
+from hearth.config_file import change_config
+from hearth.model_folder.manifest import Manifest, write_manifest
 from hearth.models.registry import ModelRegistry
 from onnx_bytes import write_model_folder
 
@@ -83,6 +85,52 @@ def test_ctrl_c_while_importing_leaves_nothing(
     assert hearth("models", "import", str(source)).code == 130
     assert ModelRegistry().list() == []
     assert list((hearth_home / "models" / ".incoming").iterdir()) == []
+
+
+@pytest.fixture
+def starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model as Hearth itself brings one."""
+    folder = write_model_folder(tmp_path / "resources" / "model")
+    write_manifest(folder, Manifest(version=1, name="hearth-starter", licence="Apache-2.0"))
+    monkeypatch.setattr("hearth.models.registry.built_in_folders", lambda: (folder,))
+    return folder
+
+
+def test_a_model_of_hearth_is_marked(starter: Path, source: Path) -> None:
+    hearth("models", "import", str(source), "--name", "a-model")
+    listed = hearth("models", "list", "--json").json
+    assert [(entry["name"], entry["built_in"]) for entry in listed] == [
+        ("hearth-starter", True),
+        ("a-model", False),
+    ]
+    lines = hearth("models", "list").out.splitlines()
+    assert lines[1].startswith("hearth-starter ")
+    assert lines[1].endswith("(part of Hearth)")
+    assert "part of Hearth" not in lines[2]
+    shown = hearth("models", "show", "hearth-starter")
+    assert f"{starter} (part of Hearth)" in shown.out
+    assert "Apache-2.0" in shown.out
+    assert hearth("models", "verify", "hearth-starter", "--json").json["ok"]
+
+
+def test_a_model_of_hearth_cannot_be_removed_or_renamed(
+    starter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "hearth-starter is part of Hearth" in hearth("models", "remove", "hearth-starter").error_line()
+    assert "hearth-starter is part of Hearth" in hearth("models", "alias", "hearth-starter", "x").error_line()
+    assert (starter / "model.onnx").is_file()
+
+
+def test_models_lie_where_the_settings_say(source: Path, hearth_home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "big disk"
+    change_config(hearth_home / "config.toml", {"folders.models": str(folder)})
+    for command in (["list"], ["import", str(source)], ["show", "tiny"]):
+        assert "big disk does not exist" in hearth("models", *command).error_line()
+    assert not folder.exists()
+    folder.mkdir()
+    assert Path(hearth("models", "import", str(source), "--json").json["path"]) == folder / "tiny"
+    assert hearth("models", "list", "--json").json[0]["name"] == "tiny"
+    assert not (hearth_home / "models").exists()
 
 
 @pytest.mark.parametrize("name", ["Has Spaces", "../up", "CAPS", "nul", ""])

@@ -351,7 +351,7 @@ def test_settings_that_cannot_be_written_leave_the_models_where_they_are(
         raise HomeUnwritable(path="home", reason="locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr("hearth.services.hearth.change_config", fail)
+        patch.setattr("hearth.config_file.change_config", fail)
         refuse(opened, target, HomeUnwritable)
     assert list(target.iterdir()) == []
     opened.move_models(target)
@@ -471,8 +471,8 @@ def test_a_move_killed_before_the_setting_is_taken_back(opened: Hearth, target: 
             hearth.move_models(target)
             """,
             "change_config": """
-            import hearth.services.hearth as services
-            services.change_config = lambda *_: die()
+            from hearth import config_file
+            config_file.change_config = lambda *_: die()
             hearth.move_models(target)
             """,
         }[step],

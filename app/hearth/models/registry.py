@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISDIR
 from threading import Lock, get_ident
 
 import msgspec
@@ -32,8 +33,10 @@ from hearth.errors import (
     ModelNameTaken,
     ModelNotFound,
     ModelsBusy,
+    ModelsFolderUnusable,
     writing_failed,
 )
+from hearth.i18n import tr
 from hearth.model_folder import genai_config
 from hearth.model_folder import manifest as manifest_file
 from hearth.model_folder.confinement import Confinement
@@ -361,14 +364,17 @@ def built_in_folders() -> tuple[Path, ...]:
 
 
 def check_models_folder(root: Path) -> None:
-    """Raise ModelFolderMissing where the user's own choice of a folder is not there, as when its disk is unplugged.
+    """See whether the folder is there that the user chose. Hearth's default folder comes with the first model.
 
-    Hearth's default folder comes with the first model.
+    Raises:
+        ModelFolderMissing: it is not there, as when its disk is unplugged.
+        ModelsFolderUnusable: it is no folder.
     """
     if root == models_folder():
         return
     try:
-        root.stat()
+        if not S_ISDIR(root.stat().st_mode):
+            raise ModelsFolderUnusable(path=str(root), reason=tr("it is not a folder"))
     except FileNotFoundError as error:
         raise ModelFolderMissing(path=str(root)) from error
     except OSError:  # whoever uses it says what is wrong

@@ -20,7 +20,6 @@ from hearth.config import (
     with_recommended,
     write_default_config,
 )
-from hearth.config_file import change_config
 from hearth.conversations.store import ConversationStore
 from hearth.errors import HearthError
 from hearth.hardware.machine import read_machine
@@ -81,12 +80,13 @@ class Hearth:
         try:
             write_default_config(config_file())
             config = load_config()
-            check_models_folder(models_root(config))
+            config_error = _folder_error(config)
         except HearthError as error:
-            if strict_config:
-                raise
-            log.warning("%s", error)
             config_error = error
+        if config_error is not None:
+            if strict_config:
+                raise config_error
+            log.warning("%s", config_error)
         database = Database.open(database_file())
         conversations = ConversationStore(database)
         conversations.mark_interrupted()
@@ -94,7 +94,8 @@ class Hearth:
         options = engine_options(config.engine, read_machine())
         pool = ModelPool(models, options, thread_factory=thread_factory, log_file=log_file())
         hearth = cls(config, config_error, database, conversations, models, pool)
-        finish_move(hearth)
+        if config_error is None:  # else it is not known which folder is in use
+            finish_move(hearth)
         return hearth
 
     def change_settings(self, changes: Mapping[str, object | None]) -> Config:
@@ -107,20 +108,24 @@ class Hearth:
         Raises:
             ConfigUnknownKey, ConfigInvalid: a key or value has no meaning, or the file is damaged; it is not touched.
             HomeUnwritable, DiskFull: the file cannot be written.
-            ModelFolderMissing, ModelsBusy: the models folder cannot be changed to that, or not now.
+            ModelFolderMissing, ModelsFolderUnusable, ModelsBusy: the models folder cannot be changed to that, or not now.
         """
+        from hearth.config_file import (
+            change_config,
+        )  # its library takes a while to come, and no start needs it
+
         folder = changes.get("folders.models")
         with self._changing, self.models.exclusively() if "folders.models" in changes else nullcontext():
             if isinstance(folder, str):
                 check_models_folder(models_root(Config(folders=FoldersSection(folder))))
             config = change_config(config_file(), changes)
-            if config != self.config:
+            if config != self.config or self.config_error is not None:
                 self._apply(config)
             return self.config
 
     def _apply(self, config: Config) -> None:
         """Work by these settings from now on."""
-        old, self.config, self.config_error = self.config, config, None
+        old, self.config, self.config_error = self.config, config, _folder_error(config)
         if config.language != old.language:
             i18n.use_language(config.language)
         if config.log != old.log:
@@ -142,7 +147,7 @@ class Hearth:
             log.warning("The models folder is not changed to %s now: %s", root, error)
             return
         for status in self.pool.statuses():
-            if before.get(status.name) != after.get(status.name):
+            if status.name in before and before[status.name] != after.get(status.name):
                 self.pool.unload(status.name)
 
     def move_models(
@@ -196,3 +201,12 @@ class Hearth:
         self.pool.close()
         self.models.purge_removed()
         self.database.close()
+
+
+def _folder_error(config: Config) -> HearthError | None:
+    """Why the folder that the settings name cannot be used."""
+    try:
+        check_models_folder(models_root(config))
+    except HearthError as error:
+        return error
+    return None
