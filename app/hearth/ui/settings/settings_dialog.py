@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QSettings, QSize, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices, QFont, QKeyEvent, QKeySequence, QShortcut
@@ -192,8 +192,9 @@ class SettingsDialog(QDialog):
 
     def _rebuild(self) -> None:
         """Everything again, in the language in force; what has the keyboard keeps it."""
-        page, focused = self.page, self.focusWidget()
-        name = focused.objectName() if focused else ""
+        page = self.page
+        focused = cast("QWidget | None", self.focusWidget())  # its type leaves the None out
+        name = focused.objectName() if focused is not None else ""
         old = self._body
         self._build()
         self.show_page(page)

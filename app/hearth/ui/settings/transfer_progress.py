@@ -58,6 +58,6 @@ class TransferProgress(QWidget):
         self.bar.setValue(round(_STEPS * done / total))
         text = tr("{done} of {total}", done=size_text(int(done)), total=size_text(int(total)))
         passed = time.monotonic() - self._began
-        if done > 0 and passed > 1:
+        if 0 < done < total and passed > 1:
             text += " · " + time_left_text(passed * (total - done) / done)
         self.words.setText(text)
