@@ -345,6 +345,12 @@ class QtMissing(HearthError):
     )
 
 
+class WindowNotAnswering(HearthError):
+    code = "window_not_answering"
+    what = mark("Hearth is open already, but its window does not answer.")
+    remedy = mark("Close that window, or end its process, and start Hearth again.")
+
+
 class NoModels(HearthError):
     code = "no_models"
     what = mark("There is no model here yet.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -24,11 +25,18 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from hearth.conversations.message import Message, MessageStatus, Role
+from hearth.conversations.store import ConversationStore
+from hearth.home import ensure_home
+from hearth.model_folder.manifest import Manifest, write_manifest
+from hearth.paths import database_file
 from hearth.services.events import ModelState
 from hearth.services.hearth import Hearth
+from hearth.storage.database import Database
 from hearth.ui import theme
 from hearth.ui.import_dialog import ImportDialog
 from hearth.ui.main_window import MainWindow
+from hearth.ui.qt_language import use_qt_language
+from hearth.ui.welcome.controller import WELCOMED
 from hearth.ui.worker_thread import qt_thread
 
 PATIENCE = 30_000  # milliseconds; only a hang lasts that long
@@ -219,14 +227,26 @@ def _no_leaked_widgets(qapp: QApplication) -> Iterator[None]:
 def _hearth_looks(qapp: QApplication) -> None:
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
     theme.theme().apply("light")
+    use_qt_language(qapp)
+
+
+def read_welcome() -> None:
+    """This test's home is that of somebody who has read the welcome."""
+    ensure_home()
+    database = Database.open(database_file())
+    ConversationStore(database).set_setting(WELCOMED, True)
+    database.close()
 
 
 @pytest.fixture
-def open_window(qtbot: QtBot) -> Iterator[Callable[[], Hand]]:
+def open_window(qtbot: QtBot) -> Iterator[Callable[..., Hand]]:
     """Opens windows on this test's home; those that are still open at its end are closed."""
     opened: list[MainWindow] = []
 
-    def open_() -> Hand:
+    def open_(*, welcome: bool = False) -> Hand:
+        """`welcome`: as at the first start, with the welcome on view."""
+        if not welcome:
+            read_welcome()
         window = MainWindow(lambda: Hearth.open(thread_factory=qt_thread))
         opened.append(window)
         with qtbot.waitSignal(window.ready, timeout=PATIENCE):
@@ -245,7 +265,18 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[[], Hand]]:
 
 
 @pytest.fixture
-def hand(open_window: Callable[[], Hand]) -> Hand:
+def starter(stories_float32: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a model that is part of Hearth; a story model stands in for the real one."""
+    folder = tmp_path / "resources" / "model"
+    shutil.copytree(stories_float32, folder, copy_function=shutil.copyfile)
+    folder.chmod(0o755)
+    write_manifest(folder, Manifest(version=1, name="hearth-starter", sampling={"temperature": 0.25}))
+    monkeypatch.setattr("hearth.models.registry.built_in_folders", lambda: (folder,))
+    return "hearth-starter"
+
+
+@pytest.fixture
+def hand(open_window: Callable[..., Hand]) -> Hand:
     """A window on an empty home."""
     return open_window()
 

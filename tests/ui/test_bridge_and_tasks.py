@@ -34,11 +34,12 @@ def ended(message_id: str) -> AnswerEnded:
 
 
 class Services:
-    """The two listener lists that the bridge subscribes to."""
+    """The listener lists that the bridge subscribes to."""
 
     def __init__(self) -> None:
         self.events: Listeners[Any] = Listeners()
         self.changes: Listeners[Any] = Listeners()
+        self.settings_changed: Listeners[Any] = Listeners()
         self.assistant = self
         self.pool = self
 

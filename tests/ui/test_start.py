@@ -43,7 +43,7 @@ def test_a_home_that_is_a_file(starting: MainWindow, qtbot: QtBot, hearth_home: 
     hearth_home.unlink()
     with qtbot.waitSignal(starting.ready, timeout=30_000):
         starting.problem.button.click()
-    assert starting.pages.currentWidget() is starting.splitter
+    assert starting.pages.currentWidget() is starting.welcome.widget
 
 
 def test_a_database_from_the_future(starting: MainWindow, qtbot: QtBot) -> None:

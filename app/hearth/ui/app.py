@@ -21,6 +21,9 @@ from hearth.config import Config, load_config
 from hearth.errors import HearthError
 from hearth.ui import theme
 from hearth.ui.main_window import MainWindow
+from hearth.ui.qt_language import use_qt_language
+from hearth.ui.single_instance import SingleInstance
+from hearth.ui.to_front import bring_to_front
 from hearth.ui.worker_thread import qt_thread
 
 if TYPE_CHECKING:
@@ -85,21 +88,33 @@ class SystemSignals(QObject):
 
 
 def run_window() -> int:
-    """Show the window until it is closed; the exit status of the program."""
+    """Show the window until it is closed; the exit status of the program.
+
+    Where this home's window is open already, that one comes to the front, and this returns at once.
+
+    Raises:
+        WindowNotAnswering: it is open already, and hangs.
+    """
     QCoreApplication.setApplicationName("Hearth")
     QCoreApplication.setApplicationVersion(__version__)
     QGuiApplication.setDesktopFileName("hearth")
     app = QApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
+    instance = SingleInstance(app)
+    if not instance.claim():
+        return 0
     config = _config_or_defaults()
     i18n.use_language(config.language)
+    use_qt_language(app)
     theme.theme().apply(config.theme)
     errors = UnexpectedErrors(app)
     errors.install()
     window = MainWindow(_open_hearth)
     errors.happened.connect(window.show_error)
     window.ready.connect(settle_memory)
+    window.closing.connect(instance.stop_listening)
     window.closed.connect(app.quit)
+    instance.asked_to_show.connect(lambda: bring_to_front(window))
     SystemSignals(app).asked_to_end.connect(window.close)
     window.show()
     window.start()
@@ -107,6 +122,7 @@ def run_window() -> int:
     sys.excepthook = sys.__excepthook__
     # The window dies here, and not when the interpreter gathers its last garbage, after the application.
     shiboken6.delete(window)
+    instance.release()
     return status
 
 

@@ -85,6 +85,7 @@ class UiBridge(QObject):
         answer_ended: AnswerEnded.
         conversation_changed: the conversation's id.
         model_changed: ModelStatus.
+        settings_changed: Config.
     """
 
     answer_started = Signal(object)
@@ -94,7 +95,9 @@ class UiBridge(QObject):
     answer_ended = Signal(object)
     conversation_changed = Signal(str)
     model_changed = Signal(object)
+    settings_changed = Signal(object)
     _wake = Signal()
+    _settings = Signal(object)
 
     def __init__(self, hearth: Hearth, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -105,9 +108,11 @@ class UiBridge(QObject):
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._flush)
         self._wake.connect(self._on_wake, Qt.ConnectionType.QueuedConnection)
+        self._settings.connect(self.settings_changed, Qt.ConnectionType.QueuedConnection)
         self._unsubscribe: list[Callable[[], None]] = [
             hearth.assistant.events.subscribe(self._put),
             hearth.pool.changes.subscribe(self._put),
+            hearth.settings_changed.subscribe(self._settings.emit),
         ]
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from hearth.ui.outside_changes import OutsideChanges
 if TYPE_CHECKING:
     from hearth.services.hearth import Hearth
     from hearth.ui.bridge import UiBridge
+    from hearth.ui.live_answers import LiveAnswers
     from hearth.ui.session import ChatSession
     from hearth.ui.tasks import Tasks
     from hearth.ui.toast import Toast
@@ -24,6 +25,9 @@ _PAGE = 200
 
 class ConversationController(QObject):
     """Reads the list when it changed, and renames, deletes and restores.
+
+    Attributes:
+        deleted: the conversations whose deletion can be undone, the last one last.
 
     Signals:
         undo_changed: whether a deletion can be undone.
@@ -38,6 +42,7 @@ class ConversationController(QObject):
         hearth: Hearth,
         bridge: UiBridge,
         tasks: Tasks,
+        answers: LiveAnswers,
         session: ChatSession,
         sidebar: ConversationList,
         toast: Toast,
@@ -45,11 +50,12 @@ class ConversationController(QObject):
         super().__init__(session)
         self._store = hearth.conversations
         self._tasks = tasks
+        self._answers = answers
         self._session = session
         self._list = sidebar
         self._toast = toast
         self._wanted = _PAGE
-        self._deleted: list[str] = []
+        self.deleted: list[str] = []
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(50)
@@ -87,7 +93,7 @@ class ConversationController(QObject):
         places = [at for at, row in enumerate(rows) if row.id == conversation_id]
         title = title_of(rows[places[0]]) if places else tr("the conversation")
         on_view = self._session.conversation is not None and self._session.conversation.id == conversation_id
-        self._session.stop_conversation(conversation_id)
+        self._answers.stop(conversation_id)
         if on_view:
             others = [row.id for row in rows if row.id != conversation_id]
             if others and places:
@@ -98,7 +104,7 @@ class ConversationController(QObject):
         store = self._store
 
         def deleted(_: None) -> None:
-            self._deleted.append(conversation_id)
+            self.deleted.append(conversation_id)
             self.undo_changed.emit(True)
             self._toast.show_message(tr("“{title}” was deleted.", title=title), tr("Undo"), self.undo_delete)
             self.refresh()
@@ -110,15 +116,15 @@ class ConversationController(QObject):
         self._outside.close()
 
     def can_undo(self) -> bool:
-        return bool(self._deleted)
+        return bool(self.deleted)
 
     @Slot()
     def undo_delete(self) -> None:
         """Bring back what was deleted last."""
-        if not self._deleted:
+        if not self.deleted:
             return
-        conversation_id = self._deleted.pop()
-        self.undo_changed.emit(bool(self._deleted))
+        conversation_id = self.deleted.pop()
+        self.undo_changed.emit(bool(self.deleted))
         self._toast.hide()
         store = self._store
 

@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from hearth.ui.theme import FontSize, font
+from hearth.ui.theme import FontSize, Space, font
+
+_SUGGESTION_WIDTH = 340
 
 
 class EmptyState(QWidget):
-    """A heading, a sentence and up to two buttons, in the middle of the space that there is.
+    """A heading, a sentence, up to two buttons, things to try and a note with a link, in the middle of the space.
+
+    Attributes:
+        suggestions: the buttons of the things to try.
 
     Signals:
         action_triggered: the main button was pressed.
         second_triggered: the other button was pressed.
+        suggestion_chosen: the text of the thing to try that was pressed.
+        link_triggered: the link under the note was pressed.
     """
 
     action_triggered = Signal()
     second_triggered = Signal()
+    suggestion_chosen = Signal(str)
+    link_triggered = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._heading = QLabel(self)
+        self._heading = _label(self)
         self._heading.setFont(font(FontSize.LARGE_TITLE, weight=QFont.Weight.DemiBold))
-        self._heading.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self._heading.setWordWrap(True)
-        self._text = QLabel(self)
-        self._text.setProperty("kind", "secondary")
-        self._text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self._text.setWordWrap(True)
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text = _label(self, "secondary")
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.button = QPushButton(self)
         self.button.setProperty("kind", "primary")
         self.button.clicked.connect(self.action_triggered)
         self.second = QPushButton(self)
         self.second.clicked.connect(self.second_triggered)
+        self.suggestions: list[QPushButton] = []
+        self._things = QVBoxLayout()
+        self._things.setSpacing(Space.S)
+        self._note = _label(self, "faint")
+        self.link = QPushButton(self)
+        self.link.setObjectName("emptyLink")
+        self.link.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.link.clicked.connect(self.link_triggered)
         buttons = QHBoxLayout()
         buttons.addStretch(1)
         buttons.addWidget(self.second)
@@ -47,8 +61,12 @@ class EmptyState(QWidget):
         column.addStretch(2)
         column.addWidget(self._heading)
         column.addWidget(self._text)
-        column.addSpacing(8)
+        column.addSpacing(Space.S)
         column.addLayout(buttons)
+        column.addLayout(self._things)
+        column.addSpacing(Space.S)
+        column.addWidget(self._note)
+        column.addWidget(self.link, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(3)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(24, 24, 24, 24)
@@ -56,13 +74,26 @@ class EmptyState(QWidget):
         layout.addLayout(column, 6)
         layout.addStretch(1)
 
-    def show_words(self, heading: str, text: str, action: str = "", second: str = "") -> None:
-        """Show these words; a button without a label is hidden."""
+    def show_words(
+        self,
+        heading: str,
+        text: str,
+        action: str = "",
+        second: str = "",
+        *,
+        suggestions: Sequence[str] = (),
+        note: str = "",
+        link: str = "",
+    ) -> None:
+        """Show these words; what has none is hidden."""
         self._heading.setText(heading)
         self._text.setText(text)
-        for button, label in ((self.button, action), (self.second, second)):
+        self._note.setText(note)
+        self._note.setVisible(bool(note))
+        for button, label in ((self.button, action), (self.second, second), (self.link, link)):
             button.setText(label)
             button.setVisible(bool(label))
+        self._suggest(suggestions)
         self.setAccessibleName(heading)
         self.setAccessibleDescription(text)
 
@@ -71,3 +102,34 @@ class EmptyState(QWidget):
 
     def text(self) -> str:
         return self._text.text()
+
+    def note(self) -> str:
+        return self._note.text()
+
+    def _suggest(self, suggestions: Sequence[str]) -> None:
+        if [button.text() for button in self.suggestions] == list(suggestions):
+            return  # a button that has the keyboard keeps it
+        for button in self.suggestions:
+            button.hide()
+            button.deleteLater()
+        self.suggestions = [self._suggestion(text) for text in suggestions]
+        for before, after in pairwise([self.second, *self.suggestions, self.link]):
+            self.setTabOrder(before, after)
+
+    def _suggestion(self, text: str) -> QPushButton:
+        button = QPushButton(text, self)
+        button.setObjectName("suggestion")
+        button.setMinimumWidth(_SUGGESTION_WIDTH)
+        button.setAutoDefault(True)  # Enter presses it too
+        button.clicked.connect(lambda: self.suggestion_chosen.emit(text))
+        self._things.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)
+        return button
+
+
+def _label(parent: QWidget, kind: str = "") -> QLabel:
+    label = QLabel(parent)
+    label.setProperty("kind", kind)
+    label.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtGui import (
-    QCloseEvent,
-    QDragEnterEvent,
-    QDropEvent,
-)
+from PySide6.QtGui import QCloseEvent
 
+from hearth import paths
+from hearth.config import with_recommended
 from hearth.conversations.message import Role
 from hearth.errors import HearthError
 from hearth.i18n import tr
 from hearth.services.events import ModelState, ModelStatus
-from hearth.ui import window_state
+from hearth.ui import empty_chat, window_state
 from hearth.ui.bridge import UiBridge
 from hearth.ui.conversation_controller import LAST_CONVERSATION, ConversationController
+from hearth.ui.folder_drop import FolderDrop
+from hearth.ui.live_answers import LiveAnswers
+from hearth.ui.live_settings import LiveSettings
 from hearth.ui.model_controller import LAST_MODEL, ModelController
 from hearth.ui.session import ChatSession
+from hearth.ui.side_windows import SideWindows
 from hearth.ui.tasks import Lane, Tasks
+from hearth.ui.welcome.controller import WELCOMED, WelcomeController
+from hearth.ui.whereabouts import go_back, note_whereabouts
 from hearth.ui.window_frame import TITLE, WindowFrame
 from hearth.ui.wording import error_text
 
@@ -39,14 +42,20 @@ class MainWindow(WindowFrame):
 
     Attributes:
         hearth: the services; None until they are open.
+        bridge, answers: what they tell, and the answers on their way; exist once Hearth is open.
         session, models, conversations: the window's three controllers; exist once Hearth is open.
+        welcome: shows the welcome, at the first start by itself.
+        side_windows: settings, help and about.
+        folder_drop: a model's folder may be dropped on the window.
 
     Signals:
         ready: Hearth is open and the window is filled.
+        closing: it will end once what it had started has.
         closed: the window and all that it had started have ended.
     """
 
     ready = Signal()
+    closing = Signal()
     closed = Signal()
 
     def __init__(self, open_hearth: Callable[[], Hearth]) -> None:
@@ -55,12 +64,29 @@ class MainWindow(WindowFrame):
         self._closing = False
         self._opening = False
         self._finished = False
+        self._first_start = False
         self.hearth: Hearth | None = None
         self.tasks = Tasks(self)
         self.tasks.failed.connect(self.show_error)
-        self.problem.action_triggered.connect(self.start)
-        self.setAcceptDrops(True)
+        self.side_windows = SideWindows(self.tasks, self)
+        self.side_windows.text_size_chosen.connect(self.set_text_size)
+        self.side_windows.link_activated.connect(self.ask_to_open)
+        self.folder_drop = FolderDrop(self)
+        self._connect_frame()
         self._update_actions()
+
+    def _connect_frame(self) -> None:
+        """What works before Hearth is open."""
+        self.welcome = WelcomeController(self.pages, self.tasks, self)
+        self.welcome.shown.connect(self._update_actions)
+        self.welcome.finished.connect(self._on_welcome_finished)
+        self.problem.action_triggered.connect(self.start)
+        actions = self.actions_
+        actions.settings.triggered.connect(self._on_settings)
+        actions.help.triggered.connect(self.open_help)
+        actions.welcome.triggered.connect(self.welcome.show)
+        actions.about.triggered.connect(lambda: self.side_windows.open_about(self.hearth))
+        self.empty.link_triggered.connect(lambda: self.open_help("bigger-model"))
 
     # Opening
 
@@ -71,7 +97,9 @@ class MainWindow(WindowFrame):
             return
         self._opening = True
         self.pages.setCurrentWidget(self.splitter)
-        self.tasks.run(lambda: (hearth := self._open_hearth(), *_remembered(hearth)), owner=self).success(
+        if not paths.database_file().exists():
+            self.welcome.show()  # while Hearth is opened for the first time
+        self.tasks.run(lambda: (hearth := self._open_hearth(), _remembered(hearth)), owner=self).success(
             lambda found: self._on_open(*found)
         ).failure(self._on_open_failed)
 
@@ -89,30 +117,39 @@ class MainWindow(WindowFrame):
         self.problem.button.setFocus()
         self._update_actions()
 
-    def _on_open(self, hearth: Hearth, last_conversation: str | None, last_model: str | None) -> None:
+    def _on_open(self, hearth: Hearth, remembered: _Remembered) -> None:
         self._opening = False
         self.hearth = hearth
         if self._closing:
             self._close_hearth(hearth)
             return
         self.bridge = UiBridge(hearth, self)
-        self.session = ChatSession(hearth, self.bridge, self.tasks, self.view, self.composer, self)
-        self.models = ModelController(hearth, self.bridge, self.tasks, self.picker, self)
-        self.conversations = ConversationController(
-            hearth, self.bridge, self.tasks, self.session, self.list, self.toast
-        )
-        self.panel.set_defaults(msgspec.structs.asdict(hearth.config.defaults))
-        self._connect_controllers()
+        self.answers = LiveAnswers(hearth, self.bridge, self.tasks)
+        self._first_start = not remembered.welcomed
+        self._add_controllers(hearth, welcomed=remembered.welcomed)
+        LiveSettings(hearth.config, self)
         if hearth.config_error:
             text = tr("The defaults apply until then.")
             self.banner.show_message(f"{hearth.config_error} {text}")
-        self.models.start(last_model)
+        self.models.start(remembered.model)
         self.conversations.refresh()
-        if last_conversation:
-            self.session.open(last_conversation)
+        if remembered.conversation:
+            self.session.open(remembered.conversation)
         else:
             self.session.new_chat()
         self.ready.emit()
+
+    def _add_controllers(self, hearth: Hearth, *, welcomed: bool) -> None:
+        self.session = ChatSession(
+            hearth, self.bridge, self.answers, self.tasks, self.view, self.composer, self
+        )
+        self.models = ModelController(hearth, self.bridge, self.tasks, self.picker, self)
+        self.conversations = ConversationController(
+            hearth, self.bridge, self.tasks, self.answers, self.session, self.list, self.toast
+        )
+        self.show_defaults()
+        self._connect_controllers()
+        self.welcome.attach(hearth, welcomed=welcomed)
 
     def _connect_controllers(self) -> None:
         actions = self.actions_
@@ -136,9 +173,29 @@ class MainWindow(WindowFrame):
         self.conversations.title_changed.connect(self._show_title)
         self.panel.settings_changed.connect(self.session.set_settings)
         self.empty.action_triggered.connect(self.models.ask_for_folder)
+        self.empty.suggestion_chosen.connect(self._on_suggestion)
+        self.folder_drop.dropped.connect(self.models.import_folder)
         self.view.link_activated.connect(self.ask_to_open)
         self.composer.submitted.connect(self._on_submit)
         self.composer.edit_last_requested.connect(self._on_edit_last)
+
+    # In another language
+
+    def rebuild(self) -> None:
+        """Make all widgets anew, in the language in force; the user stays where they are, and answers go on."""
+        hearth = self.hearth
+        if hearth is None or self._closing:
+            return
+        self.setUpdatesEnabled(False)
+        where = note_whereabouts(self)
+        self.conversations.close()
+        for old in (self.conversations, self.session, self.models, self.welcome, self.toast):
+            old.deleteLater()
+        self._build()
+        self._apply_state()
+        self._connect_frame()
+        self._add_controllers(hearth, welcomed=True)
+        go_back(self, where)
 
     # What is on view
 
@@ -147,23 +204,27 @@ class MainWindow(WindowFrame):
         conversation = self.session.conversation
         self.panel.show_settings(self.session.settings)
         if self.models.entries is not None:
-            self.session.model = self.models.show_for(conversation.model if conversation else None)
+            self._use_model(conversation.model if conversation else None)
         self._refresh_middle()
         self._show_title()
-        self.composer.focus()
+        self._focus_composer()
 
     @Slot()
     def _on_entries(self) -> None:
         conversation = self.session.conversation
-        wanted = self.models.current or (conversation.model if conversation else None)
-        self.session.model = self.models.show_for(wanted)
+        self._use_model(self.models.current or (conversation.model if conversation else None))
         self._refresh_middle()
+        entry = self.models.entry()
+        if self._first_start and entry is not None and entry.built_in:
+            self.models.load(entry.name)  # while the welcome is read
+        self._first_start = False
 
     @Slot(str)
     def _on_model_chosen(self, name: str) -> None:
         self.session.set_model(name)
+        self.show_defaults()
         self._refresh_middle()
-        self.composer.focus()
+        self._focus_composer()
 
     @Slot(object)
     def _on_model_status(self, status: ModelStatus) -> None:
@@ -173,11 +234,29 @@ class MainWindow(WindowFrame):
             if (
                 status.state is ModelState.FAILED
                 and status.error
-                and not self.session.is_awaited(status.name)
+                and not self.answers.is_awaited(status.name)
             ):
                 self.toast.show_message(
                     status.error.what_text(), tr("Retry"), lambda: self.models.load(status.name)
                 )
+
+    def use_default_model(self) -> None:
+        """A new chat on view takes the default model, which has changed."""
+        if self.session.conversation is None:
+            self._use_model(None)
+            self._refresh_middle()
+
+    def show_defaults(self) -> None:
+        """Show in the panel what applies where the conversation sets nothing."""
+        if self.hearth is not None:
+            defaults, entry = self.hearth.config.defaults, self.models.entry()
+            if entry is not None:
+                defaults = with_recommended(defaults, entry.manifest.sampling)
+            self.panel.set_defaults(msgspec.structs.asdict(defaults))
+
+    def _use_model(self, wanted: str | None) -> None:
+        self.session.model = self.models.show_for(wanted)
+        self.show_defaults()
 
     @Slot()
     def _refresh_middle(self) -> None:
@@ -186,24 +265,12 @@ class MainWindow(WindowFrame):
         if self.models.entries is None:
             return
         self.middle.setCurrentWidget(self.view if self.session.messages else self.empty)
-        if not self.models.entries:
-            self.composer.set_enabled_reason(tr("Import a model to begin."))
-            self.empty.show_words(
-                tr("Welcome to Hearth"),
-                tr(
-                    "Hearth answers with a language model that runs on this machine; nothing leaves it."
-                    " Choose a folder that holds a model in the onnxruntime-genai format, or drop it on this window."
-                ),
-                tr("Import a Model Folder…"),
-            )
-            return
-        self.composer.set_enabled_reason(None)
-        status = self.models.status()
-        if status and status.info and not status.info.has_chat_template:
-            text = tr("{name} has no chat template: it continues what you write.", name=status.name)
+        if self.models.entries:
+            self.composer.set_enabled_reason(None)
+            empty_chat.show_empty_chat(self.empty, self.models.entry(), self.models.status())
         else:
-            text = tr("Ask a question or begin a text. It stays on this machine.")
-        self.empty.show_words(tr("What is on your mind?"), text)
+            self.composer.set_enabled_reason(tr("Import a model to begin."))
+            empty_chat.show_no_model(self.empty)
 
     @Slot()
     def _show_title(self) -> None:
@@ -213,19 +280,27 @@ class MainWindow(WindowFrame):
         self.setWindowTitle(f"{title} – {TITLE}" if title else TITLE)
         self._update_actions()
 
+    @Slot()
     def _update_actions(self) -> None:
-        actions, filled = self.actions_, hasattr(self, "conversations")
-        busy = filled and self.session.is_busy()
-        stored = filled and self.session.conversation is not None
-        actions.new_chat.setEnabled(filled)
-        self.new_chat_button.setEnabled(filled)
-        self.picker.setEnabled(filled)
-        actions.choose_model.setEnabled(filled)
-        actions.import_model.setEnabled(filled)
-        actions.undo_delete.setEnabled(filled and self.conversations.can_undo())
+        filled = hasattr(self, "conversations")
+        at_work = filled and self.pages.currentWidget() is self.splitter
+        self.actions_.settings.setEnabled(filled)
+        self.actions_.welcome.setEnabled(self.pages.currentWidget() is self.splitter)
+        for action in self.actions_.of_work():
+            action.setEnabled(at_work)
+        self.new_chat_button.setEnabled(at_work)
+        self.picker.setEnabled(at_work)
+        self.folder_drop.enabled = at_work
+        if at_work:
+            self._update_chat_actions()
+
+    def _update_chat_actions(self) -> None:
+        actions, session = self.actions_, self.session
+        busy, stored = session.is_busy(), session.conversation is not None
+        actions.undo_delete.setEnabled(self.conversations.can_undo())
         actions.stop.setEnabled(busy)
-        actions.regenerate.setEnabled(stored and not busy and self.session.last(Role.ASSISTANT) is not None)
-        actions.edit_last.setEnabled(stored and not busy and self.session.last(Role.USER) is not None)
+        actions.regenerate.setEnabled(stored and not busy and session.last(Role.ASSISTANT) is not None)
+        actions.edit_last.setEnabled(stored and not busy and session.last(Role.USER) is not None)
         actions.rename.setEnabled(stored)
         actions.delete.setEnabled(stored)
 
@@ -235,6 +310,12 @@ class MainWindow(WindowFrame):
     def _on_submit(self, text: str) -> None:
         self.panel.flush()
         self.session.submit(text)
+
+    @Slot(str)
+    def _on_suggestion(self, text: str) -> None:
+        if not self.session.is_busy():
+            self._on_submit(text)
+            self.composer.focus()
 
     @Slot()
     def _on_new_chat(self) -> None:
@@ -266,27 +347,36 @@ class MainWindow(WindowFrame):
         if self.session.conversation:
             self.conversations.delete(self.session.conversation.id)
 
+    @Slot()
+    def _on_settings(self) -> None:
+        if self.hearth is not None:
+            self.panel.flush()
+            self.side_windows.open_settings(self.hearth, self.state.font_scale)
+
+    @Slot()
+    def open_help(self, page: str | None = None) -> None:
+        """Show that page of the help; None: the one that was read last."""
+        self.side_windows.open_help(self.state.font_scale, page)
+
+    @Slot()
+    def _on_welcome_finished(self) -> None:
+        self.pages.setCurrentWidget(self.splitter)
+        self._update_actions()
+        self.composer.focus()
+
+    def set_text_size(self, scale: float) -> None:
+        super().set_text_size(scale)
+        if hasattr(self, "side_windows"):
+            self.side_windows.set_text_size(scale)
+
+    def _focus_composer(self) -> None:
+        if self.pages.currentWidget() is self.splitter:
+            self.composer.focus()
+
     @Slot(object)
     def show_error(self, error: Exception) -> None:
         """Say in one toast what went wrong."""
         self.toast.show_message(error_text(error))
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if self._dropped_folder(event):
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        folder = self._dropped_folder(event)
-        if folder:
-            event.acceptProposedAction()
-            self.models.import_folder(folder)
-
-    def _dropped_folder(self, event: QDropEvent) -> Path | None:
-        urls = event.mimeData().urls()
-        if self.hearth is None or len(urls) != 1 or not urls[0].isLocalFile():
-            return None
-        path = Path(urls[0].toLocalFile())
-        return path if path.is_dir() else None
 
     # Closing
 
@@ -296,7 +386,9 @@ class MainWindow(WindowFrame):
         if self._closing:
             return
         self._closing = True
+        self.closing.emit()
         window_state.save(self, self.splitter, self.state)
+        self.side_windows.close()
         self.hide()
         hearth = self.hearth
         if hearth is None:
@@ -304,7 +396,7 @@ class MainWindow(WindowFrame):
                 self._finish()
             return
         self.panel.flush()
-        self.session.stop_all()
+        self.answers.stop_all()
         self.bridge.close()
         self.conversations.close()
         self.tasks.run(lambda: None, owner=self).success(lambda _: self._close_hearth(hearth))
@@ -327,5 +419,15 @@ class MainWindow(WindowFrame):
         self.closed.emit()
 
 
-def _remembered(hearth: Hearth) -> tuple[Any, Any]:
-    return hearth.conversations.get_setting(LAST_CONVERSATION), hearth.conversations.get_setting(LAST_MODEL)
+class _Remembered(NamedTuple):
+    """What the store keeps for the window."""
+
+    conversation: str | None
+    model: str | None
+    welcomed: bool
+
+
+def _remembered(hearth: Hearth) -> _Remembered:
+    store = hearth.conversations
+    conversation, model = store.get_setting(LAST_CONVERSATION), store.get_setting(LAST_MODEL)
+    return _Remembered(conversation, model, bool(store.get_setting(WELCOMED)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QMainWindow, QMenu
+from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar
 
 from hearth.i18n import tr
 
@@ -16,6 +16,7 @@ class Actions:
 
     new_chat: QAction
     import_model: QAction
+    settings: QAction
     quit: QAction
     undo_delete: QAction
     copy: QAction
@@ -31,18 +32,38 @@ class Actions:
     regenerate: QAction
     rename: QAction
     delete: QAction
+    help: QAction
+    welcome: QAction
     open_log: QAction
     about: QAction
 
+    def of_work(self) -> tuple[QAction, ...]:
+        """Those that work on conversations and models, so not while something else than these is on view."""
+        return (
+            self.new_chat,
+            self.import_model,
+            self.undo_delete,
+            self.edit_last,
+            self.choose_model,
+            self.stop,
+            self.regenerate,
+            self.rename,
+            self.delete,
+        )
+
 
 def build_menus(window: QMainWindow) -> Actions:
-    """Make the menus of `window`; on macOS Qt moves Quit and About where they belong there."""
-    bar = window.menuBar()
+    """Make the menus of `window` anew; on macOS Qt moves Quit, Settings and About where they belong there."""
+    bar = QMenuBar(window)
+    window.setMenuBar(bar)
     key = QKeySequence.StandardKey
 
     file = bar.addMenu(tr("&File"))
     new_chat = _add(file, tr("&New Chat"), QKeySequence(key.New))
     import_model = _add(file, tr("&Import Model Folder…"), "Ctrl+O")
+    file.addSeparator()
+    settings = _add(file, tr("&Settings…"), "Ctrl+,")
+    settings.setMenuRole(QAction.MenuRole.PreferencesRole)
     file.addSeparator()
     quit_ = _add(
         file, tr("&Quit"), QKeySequence(key.Quit) if QKeySequence.keyBindings(key.Quit) else "Ctrl+Q"
@@ -76,12 +97,17 @@ def build_menus(window: QMainWindow) -> Actions:
     delete = _add(chat, tr("&Delete Conversation"), "Ctrl+Backspace")
 
     help_ = bar.addMenu(tr("&Help"))
+    help_page = _add(help_, tr("Hearth &Help"), "F1")
+    welcome = _add(help_, tr("&Welcome to Hearth…"))
+    help_.addSeparator()
     open_log = _add(help_, tr("Open &Log Folder"))
+    help_.addSeparator()
     about = _add(help_, tr("&About Hearth"))
     about.setMenuRole(QAction.MenuRole.AboutRole)
     return Actions(
         new_chat=new_chat,
         import_model=import_model,
+        settings=settings,
         quit=quit_,
         undo_delete=undo_delete,
         copy=copy,
@@ -97,6 +123,8 @@ def build_menus(window: QMainWindow) -> Actions:
         regenerate=regenerate,
         rename=rename,
         delete=delete,
+        help=help_page,
+        welcome=welcome,
         open_log=open_log,
         about=about,
     )

@@ -29,6 +29,7 @@ class ModelController(QObject):
     Attributes:
         entries: the models on this machine; None until they have been read.
         current: the model that answers in the conversation on view.
+        last: the model that the user last chose.
 
     Signals:
         entries_changed: models came or went.
@@ -48,7 +49,7 @@ class ModelController(QObject):
         self._tasks = tasks
         self._picker = picker
         self._window = window
-        self._last: str | None = None
+        self.last: str | None = None
         self.entries: list[ModelEntry] | None = None
         self.current: str | None = None
         self.dialog: ImportDialog | None = None
@@ -61,7 +62,7 @@ class ModelController(QObject):
 
     def start(self, last_model: str | None) -> None:
         """Read the models; `last_model` is the one that the user last chose."""
-        self._last = last_model
+        self.last = last_model
         self.refresh()
 
     @Slot()
@@ -71,15 +72,23 @@ class ModelController(QObject):
         self._tasks.run(models.list, owner=self, view="models").success(self._on_entries)
 
     def show_for(self, wanted: str | None) -> str | None:
-        """Make the model `wanted` the current one, or the one last chosen where it is gone; the current one."""
-        names = [entry.name for entry in self.entries or ()]
+        """Make the model `wanted` the current one, or the one last chosen where it is gone; the current one.
+
+        Hearth's own starter comes last: who has brought a model wants that one.
+        """
+        entries = sorted(self.entries or (), key=lambda entry: entry.built_in)
+        names = [entry.name for entry in entries]
         default = self._hearth.config.defaults.model
-        found = (name for name in (wanted, default, self._last, *names[:1]) if name in names)
+        found = (name for name in (wanted, default, self.last, *names[:1]) if name in names)
         self.current = next(found, None)
         self._picker.set_current(self.current)
         if self.current:
             self._picker.set_status(self._hearth.pool.status(self.current))
         return self.current
+
+    def entry(self) -> ModelEntry | None:
+        """The current model."""
+        return next((entry for entry in self.entries or () if entry.name == self.current), None)
 
     def status(self) -> ModelStatus | None:
         """Where the current model stands."""
@@ -89,7 +98,7 @@ class ModelController(QObject):
     def choose(self, name: str) -> None:
         """Answer with this model from now on, and load it."""
         store = self._hearth.conversations
-        self._last = name
+        self.last = name
         self._tasks.run(lambda: store.set_setting(LAST_MODEL, name))
         self.show_for(name)
         self.chosen.emit(name)

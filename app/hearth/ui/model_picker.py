@@ -109,6 +109,8 @@ class ModelRow(QFrame):
             state_icon(status.state, self.palette().color(QPalette.ColorRole.PlaceholderText))
         )
         facts = [size_text(self.entry.bytes)]
+        if self.entry.built_in:
+            facts.append(tr("part of Hearth"))
         if self.entry.in_place:
             facts.append(tr("used in place"))
         if status.info:

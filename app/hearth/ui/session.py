@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
 from PySide6.QtCore import QObject, Signal, Slot
 
-from hearth.conversations.message import Conversation, ConversationSettings, Message, Part, PartKind, Role
-from hearth.errors import HearthError
+from hearth.conversations.message import Conversation, ConversationSettings, Message, Role
 from hearth.i18n import ntr, tr
 from hearth.services.events import (
     AnswerEnded,
@@ -28,22 +23,10 @@ if TYPE_CHECKING:
     from hearth.ui.bridge import UiBridge
     from hearth.ui.chat.chat_view import ChatView
     from hearth.ui.chat.composer import Composer
+    from hearth.ui.live_answers import LiveAnswers
     from hearth.ui.tasks import Tasks
 
-_log = logging.getLogger(__name__)
 _VIEW = "conversation on view"
-
-
-@dataclass(slots=True)
-class _Live:
-    """An answer that streams, in any conversation; `fragments` is its text so far."""
-
-    message: Message
-    fragments: list[str] = field(default_factory=list)
-
-    def so_far(self) -> Message:
-        parts = [Part(PartKind.TEXT, "".join(self.fragments))] if self.fragments else []
-        return msgspec.structs.replace(self.message, parts=parts)
 
 
 class ChatSession(QObject):
@@ -68,12 +51,12 @@ class ChatSession(QObject):
     changed = Signal()
     model_wanted = Signal()
     text_returned = Signal(str)
-    _refused = Signal(str, str, object)
 
     def __init__(
         self,
         hearth: Hearth,
         bridge: UiBridge,
+        answers: LiveAnswers,
         tasks: Tasks,
         view: ChatView,
         composer: Composer,
@@ -81,6 +64,7 @@ class ChatSession(QObject):
     ) -> None:
         super().__init__(parent)
         self._hearth = hearth
+        self._answers = answers
         self._tasks = tasks
         self._view = view
         self._composer = composer
@@ -89,8 +73,10 @@ class ChatSession(QObject):
         self.messages: list[Message] = []
         self.model: str | None = None
         self._loading: str | None = None
-        self._live: dict[str, _Live] = {}
-        self._asked: set[str] = set()  # conversations whose answer has been asked for and has not begun
+        self._beginning: int | None = None  # the conversation on view is being made
+        answers.asked.connect(self._on_asked)
+        answers.created.connect(self._on_created)
+        answers.refused.connect(self._on_refused)
         bridge.answer_started.connect(self._on_started)
         bridge.turns_dropped.connect(self._on_turns_dropped)
         bridge.prompt_progress.connect(self._on_progress)
@@ -103,14 +89,13 @@ class ChatSession(QObject):
         view.edit_requested.connect(self.edit)
         view.version_requested.connect(self.show_version)
         composer.stop_requested.connect(self.stop)
-        self._refused.connect(self._on_refused)
 
     # What is on view
 
     def new_chat(self) -> None:
         """Show an empty chat; it is stored with its first message."""
         self.leaving.emit()
-        self._loading = None
+        self._loading = self._beginning = None
         self._tasks.run(lambda: None, view=_VIEW)  # supersedes a conversation that is still being read
         self.conversation = None
         self.settings = ConversationSettings()
@@ -121,7 +106,7 @@ class ChatSession(QObject):
         """Show that conversation once it has been read; one that is gone gives a new chat."""
         self.leaving.emit()
         store = self._hearth.conversations
-        self._loading = conversation_id
+        self._loading, self._beginning = conversation_id, None
         task = self._tasks.run(
             lambda: (store.get(conversation_id), store.branch(conversation_id)), owner=self, view=_VIEW
         )
@@ -144,22 +129,14 @@ class ChatSession(QObject):
 
     def is_busy(self) -> bool:
         """Whether an answer in the conversation on view streams, or has been asked for."""
-        here = self.conversation.id if self.conversation else ""
-        return here in self._asked or any(
-            live.message.conversation_id == here for live in self._live.values()
-        )
-
-    def is_awaited(self, model: str) -> bool:
-        """Whether an answer, in any conversation, waits for that model or is written by it."""
-        return any(live.message.model == model for live in self._live.values())
+        if self.conversation is None:
+            return self._beginning is not None
+        return self._answers.is_busy(self.conversation.id)
 
     def live_text(self) -> str:
         """What has come so far of the answer that streams on view."""
-        here = self.conversation.id if self.conversation else ""
-        for live in self._live.values():
-            if live.message.conversation_id == here:
-                return "".join(live.fragments)
-        return ""
+        live = self._answers.of(self.conversation.id) if self.conversation else None
+        return live.text() if live else ""
 
     def last(self, role: Role) -> Message | None:
         """The last message of that role on view."""
@@ -178,27 +155,13 @@ class ChatSession(QObject):
         assistant = self._hearth.assistant
         if self.conversation:
             conversation_id = self.conversation.id
-            self._ask(
+            self._answers.ask(
                 conversation_id, model, lambda: assistant.send(conversation_id, text, model=model), text
             )
             return
-        store, settings = self._hearth.conversations, self.settings
-        self._composer.set_busy(True)
-
-        def stored(conversation: Conversation) -> None:
-            self.conversation = conversation
-            self._ask(
-                conversation.id, model, lambda: assistant.send(conversation.id, text, model=model), text
-            )
-            self.opened.emit()
-
-        def failed(error: Exception) -> None:
-            self._composer.set_busy(False)
-            self.text_returned.emit(text)
-            self._tasks.failed.emit(error)
-
-        task = self._tasks.run(lambda: store.create(model=model, settings=settings), owner=self, view=_VIEW)
-        task.success(stored).failure(failed)
+        if not self.is_busy():
+            self._beginning = self._answers.begin(model, self.settings, text)
+            self._tell()
 
     @Slot(str)
     def answer_again(self, message_id: str) -> None:
@@ -208,7 +171,9 @@ class ChatSession(QObject):
             if model is None:
                 self.model_wanted.emit()
                 return
-            self._ask(self.conversation.id, model, lambda: assistant.answer_again(message_id, model=model))
+            self._answers.ask(
+                self.conversation.id, model, lambda: assistant.answer_again(message_id, model=model)
+            )
 
     @Slot(str, str)
     def edit(self, message_id: str, text: str) -> None:
@@ -218,7 +183,7 @@ class ChatSession(QObject):
             if model is None:
                 self.model_wanted.emit()
                 return
-            self._ask(
+            self._answers.ask(
                 self.conversation.id, model, lambda: assistant.edit(message_id, text, model=model), text
             )
 
@@ -236,37 +201,9 @@ class ChatSession(QObject):
     def stop(self) -> None:
         """End the answer on view where it is."""
         if self.conversation:
-            self.stop_conversation(self.conversation.id)
-
-    def stop_conversation(self, conversation_id: str) -> None:
-        """End what streams in that conversation."""
-        for message_id, live in self._live.items():
-            if live.message.conversation_id == conversation_id:
-                self._hearth.assistant.stop(message_id)
-
-    def stop_all(self) -> None:
-        """End every answer; the window closes."""
-        for message_id in self._live:
-            self._hearth.assistant.stop(message_id)
+            self._answers.stop(self.conversation.id)
 
     # How it is done
-
-    def _ask(self, conversation_id: str, model: str, job: Callable[[], object], text: str = "") -> None:
-        """Give `job` to the model's worker, after every setting that was changed before it has been stored."""
-        pool, refused = self._hearth.pool, self._refused
-        self._asked.add(conversation_id)
-
-        def guarded() -> None:
-            try:
-                job()
-            except Exception as error:  # noqa: BLE001 (a worker thread has nobody else to tell)
-                if not isinstance(error, HearthError):
-                    _log.exception("an answer could not be begun")
-                refused.emit(conversation_id, text, error)
-
-        after_writes = self._tasks.run(lambda: None, owner=self)
-        after_writes.success(lambda _: pool.load(model).post(guarded))
-        self._tell()
 
     def _show(self, messages: list[Message]) -> None:
         self.messages = messages
@@ -274,7 +211,7 @@ class ChatSession(QObject):
         for message in messages:
             if message.usage and message.usage.dropped_turns:
                 self._note_dropped(message.id, message.usage.dropped_turns)
-            if message.id in self._live and message.model:
+            if message.id in self._answers.streaming and message.model:
                 self._note_loading(message.id, self._hearth.pool.status(message.model))
         self._tell()
 
@@ -287,9 +224,8 @@ class ChatSession(QObject):
         self.conversation = conversation
         self.settings = conversation.settings
         # What streams is further on here than in the database.
-        self._show(
-            [self._live[message.id].so_far() if message.id in self._live else message for message in branch]
-        )
+        live = self._answers.streaming
+        self._show([live[message.id].so_far() if message.id in live else message for message in branch])
         self.opened.emit()
 
     def _on_open_failed(self, error: Exception) -> None:
@@ -305,8 +241,6 @@ class ChatSession(QObject):
 
     @Slot(object)
     def _on_started(self, event: AnswerStarted) -> None:
-        self._live[event.answer.id] = _Live(event.answer)
-        self._asked.discard(event.conversation_id)
         if event.conversation_id == self._loading:
             self.open(event.conversation_id)  # what is being read may be older than this event
         elif self._is_on_view(event.conversation_id):
@@ -344,16 +278,12 @@ class ChatSession(QObject):
 
     @Slot(object)
     def _on_grew(self, event: AnswerGrew) -> None:
-        live = self._live.get(event.message_id)
-        if live:
-            live.fragments.append(event.text)
         if self._is_on_view(event.conversation_id):
             self._view.append_text(event.message_id, event.text)
 
     @Slot(object)
     def _on_ended(self, event: AnswerEnded) -> None:
         message = event.message
-        self._live.pop(message.id, None)
         if message.conversation_id == self._loading:
             self.open(message.conversation_id)
         elif self._is_on_view(message.conversation_id):
@@ -403,15 +333,29 @@ class ChatSession(QObject):
 
     @Slot(object)
     def _on_model_changed(self, status: ModelStatus) -> None:
-        for message_id, live in self._live.items():
+        for message_id, live in self._answers.streaming.items():
             waits = live.message.model == status.name and not live.fragments
             if waits and self._is_on_view(live.message.conversation_id):
                 self._note_loading(message_id, status)
 
+    @Slot(str)
+    def _on_asked(self, conversation_id: str) -> None:
+        if self._is_on_view(conversation_id):
+            self._tell()
+
+    @Slot(int, object)
+    def _on_created(self, number: int, conversation: Conversation) -> None:
+        if number == self._beginning:
+            self._beginning = None
+            self.conversation = conversation
+            self.opened.emit()
+
     @Slot(str, str, object)
     def _on_refused(self, conversation_id: str, text: str, error: Exception) -> None:
-        self._asked.discard(conversation_id)
-        if text and self._is_on_view(conversation_id):
-            self.text_returned.emit(text)
+        here = self._is_on_view(conversation_id) or (not conversation_id and self._beginning is not None)
+        if here:
+            self._beginning = None
+            if text:
+                self.text_returned.emit(text)
         self._tasks.failed.emit(error)
         self._tell()

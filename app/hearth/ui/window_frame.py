@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hearth import __version__, paths
+from hearth import paths
 from hearth.i18n import tr
 from hearth.ui import theme, window_state
 from hearth.ui.banner import Banner
@@ -42,7 +42,7 @@ class WindowFrame(QMainWindow):
     """Conversations on the left, the chat in the middle, parameters on the right.
 
     Attributes:
-        pages: the three columns (`splitter`), or what keeps Hearth from starting (`problem`).
+        pages: the three columns (`splitter`), what keeps Hearth from starting (`problem`), or the welcome.
         middle: the messages (`view`), or the words that lead on (`empty`).
         actions_: everything in the menus.
         state: what is remembered of how it lies on the screen.
@@ -50,12 +50,8 @@ class WindowFrame(QMainWindow):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWindowTitle(TITLE)
         self.setMinimumSize(560, 420)
         self._build()
-        self.actions_ = build_menus(self)
-        self._connect_actions()
-        self._restyle()
         theme.theme().changed.connect(self._restyle)
         self.state = window_state.restore(self, self.splitter)
         self._apply_state()
@@ -63,6 +59,8 @@ class WindowFrame(QMainWindow):
     # Building
 
     def _build(self) -> None:
+        """Make all widgets and menus, in the language in force; those that were there go."""
+        self.setWindowTitle(TITLE)
         self.pages = QStackedWidget(self)
         self.setCentralWidget(self.pages)
         self.problem = EmptyState(self)
@@ -83,6 +81,9 @@ class WindowFrame(QMainWindow):
             widget.resize(width, 600)
         self.splitter.setSizes([250, 650, 280])
         self.toast = Toast(self, self.middle)
+        self.actions_ = build_menus(self)
+        self._connect_actions()
+        self._restyle()
 
     def _build_sidebar(self) -> QWidget:
         self.sidebar = QFrame(self)
@@ -154,7 +155,6 @@ class WindowFrame(QMainWindow):
         actions.open_log.triggered.connect(
             lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(paths.log_file().parent)))
         )
-        actions.about.triggered.connect(self._on_about)
 
     # Looks
 
@@ -163,8 +163,18 @@ class WindowFrame(QMainWindow):
         self.actions_.toggle_panel.setChecked(self.state.panel)
         self.sidebar.setVisible(self.state.sidebar)
         self.panel.setVisible(self.state.panel)
-        self.view.set_font_scale(self.state.font_scale)
-        self.composer.set_font_scale(self.state.font_scale)
+        self.set_text_size(self.state.font_scale)
+        full_screen = self.actions_.full_screen
+        full_screen.blockSignals(True)
+        full_screen.setChecked(self.isFullScreen())
+        full_screen.blockSignals(False)
+
+    @Slot(float)
+    def set_text_size(self, scale: float) -> None:
+        """Show text at `scale` times its usual size, one of FONT_SCALES."""
+        self.state.font_scale = scale
+        self.view.set_font_scale(scale)
+        self.composer.set_font_scale(scale)
 
     @Slot(bool)
     def _on_sidebar(self, shown: bool) -> None:
@@ -178,9 +188,7 @@ class WindowFrame(QMainWindow):
 
     def _zoom(self, step: int) -> None:
         place = FONT_SCALES.index(self.state.font_scale) + step if step else FONT_SCALES.index(1.0)
-        self.state.font_scale = FONT_SCALES[max(0, min(len(FONT_SCALES) - 1, place))]
-        self.view.set_font_scale(self.state.font_scale)
-        self.composer.set_font_scale(self.state.font_scale)
+        self.set_text_size(FONT_SCALES[max(0, min(len(FONT_SCALES) - 1, place))])
 
     @Slot()
     def _restyle(self) -> None:
@@ -218,14 +226,6 @@ class WindowFrame(QMainWindow):
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(url))
         box.accepted.connect(lambda: QDesktopServices.openUrl(QUrl(url)))
-        box.open()
-
-    @Slot()
-    def _on_about(self) -> None:
-        box = QMessageBox(self)
-        box.setText(f"Hearth {__version__}")
-        box.setInformativeText(tr("A private assistant that runs on your machine.\nApache License 2.0"))
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.open()
 
 

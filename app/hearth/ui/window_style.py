@@ -45,6 +45,15 @@ QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; height: 0
 #popupFooter:hover { background: $hover; }
 #popupFooter:focus { border-color: $accent; }
 
+#suggestion { border-radius: 16px; padding: 7px 18px; }
+#emptyLink { background: transparent; border: 1px solid transparent; color: $link; padding: 2px 8px; }
+#emptyLink:hover { text-decoration: underline; }
+#emptyLink:focus { border-color: $accent; }
+
+#welcome { background: $window; }
+#welcomeContent { background: $window; }
+#welcomeFoot { background: $window; border-top: 1px solid $separator; }
+
 #banner { border: none; border-bottom: 1px solid $separator; background: $danger_surface; }
 #banner[tone="notice"] { background: $sidebar; }
 #toast { background: $text; border: none; border-radius: 10px; }

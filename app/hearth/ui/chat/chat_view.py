@@ -218,6 +218,17 @@ class ChatView(QAbstractScrollArea):
         self.following = True
         self._layout()
 
+    def reading_place(self) -> tuple[int, int, int] | None:
+        """Where the reader is, for `go_to`; None at the end, which is followed."""
+        return None if self.following else self._anchor
+
+    def go_to(self, place: tuple[int, int, int]) -> None:
+        """Go back to a place in the same conversation."""
+        if place[0] < len(self._items):
+            self.following = False
+            self._anchor = place
+            self._layout()
+
     def message_ids(self) -> list[str]:
         """The messages on view, first to last."""
         return [item.message.id for item in self._items]

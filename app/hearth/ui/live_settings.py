@@ -1,0 +1,48 @@
+"""Changed settings take effect in the window: theme, language, defaults of the parameters, models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtWidgets import QApplication
+
+from hearth import i18n
+from hearth.config import Config
+from hearth.ui import theme
+from hearth.ui.qt_language import use_qt_language
+
+if TYPE_CHECKING:
+    from hearth.ui.main_window import MainWindow
+
+
+class LiveSettings(QObject):
+    """Hears of every change, whoever made it."""
+
+    def __init__(self, config: Config, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._default_model = config.defaults.model
+        self._language = i18n.language()  # of the window
+        window.bridge.settings_changed.connect(self._on_changed)
+
+    @Slot(object)
+    def _on_changed(self, config: Config) -> None:
+        window = self._window
+        if config.theme != theme.theme().mode:
+            theme.theme().apply(config.theme)
+        if config.defaults.model != self._default_model:
+            self._default_model = config.defaults.model
+            window.use_default_model()
+        window.show_defaults()
+        window.models.refresh()
+        if i18n.language() != self._language:
+            self._language = i18n.language()
+            # What the old widgets have asked for comes first.
+            window.tasks.run(lambda: None, owner=self).success(lambda _: self._speak())
+
+    def _speak(self) -> None:
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            use_qt_language(app)
+        self._window.rebuild()

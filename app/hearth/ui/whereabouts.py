@@ -1,0 +1,92 @@
+"""Where the user is in the window: kept while the window is built anew in another language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QByteArray
+from PySide6.QtWidgets import QApplication, QWidget
+
+from hearth.conversations.message import ConversationSettings
+
+if TYPE_CHECKING:
+    from hearth.ui.main_window import MainWindow
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """What the widgets and controllers of a window know, and nobody else.
+
+    Attributes:
+        conversation_id: the conversation on view; None for a new chat.
+        settings: what the conversation on view sets; a new chat has it nowhere else.
+        draft: what stands in the composer.
+        place: where the reader is in the chat; None at its end, which is followed.
+        last_model: the model last chosen.
+        deleted: the conversations whose deletion can be undone, the last one last.
+        banner: what the banner says; empty while it is hidden.
+        welcome_page: None while the welcome is not on view.
+        columns: the splitter's state.
+        focus: name of the widget that has the keyboard.
+    """
+
+    conversation_id: str | None
+    settings: ConversationSettings
+    draft: str
+    place: tuple[int, int, int] | None
+    last_model: str | None
+    deleted: tuple[str, ...]
+    banner: str
+    welcome_page: int | None
+    columns: QByteArray
+    focus: str
+
+
+def note_whereabouts(window: MainWindow) -> Whereabouts:
+    """Where the user is in a window on an open Hearth."""
+    window.panel.flush()
+    focus = QApplication.focusWidget()
+    session = window.session
+    return Whereabouts(
+        conversation_id=session.conversation.id if session.conversation else None,
+        settings=session.settings,
+        draft=window.composer.text(),
+        place=window.view.reading_place(),
+        last_model=window.models.last,
+        deleted=tuple(window.conversations.deleted),
+        banner="" if window.banner.isHidden() else window.banner.text(),
+        welcome_page=window.welcome.page(),
+        columns=window.splitter.saveState(),
+        focus=focus.objectName() if focus is not None and focus.window() is window else "",
+    )
+
+
+def go_back(window: MainWindow, where: Whereabouts) -> None:
+    """Lead the widgets and controllers, which are new, to where the user was; what is stored is read again."""
+    window.splitter.restoreState(where.columns)
+    if where.banner:
+        window.banner.show_message(where.banner)
+    window.models.start(where.last_model)
+    window.conversations.deleted.extend(where.deleted)
+    window.conversations.refresh()
+    if where.conversation_id:
+        window.session.open(where.conversation_id)
+    else:
+        window.session.new_chat()
+        window.session.set_settings(where.settings)
+        window.panel.show_settings(where.settings)
+    window.composer.set_text(where.draft)
+    if where.welcome_page is not None:
+        window.welcome.show(where.welcome_page)
+
+    def settle(_: None) -> None:
+        if where.place is not None:
+            window.view.go_to(where.place)
+        widget = window.findChild(QWidget, where.focus) if where.focus else None
+        if widget is not None:
+            widget.setFocus()
+        window.setUpdatesEnabled(True)
+
+    # What was asked for above comes first.
+    window.tasks.run(lambda: None, owner=window).success(settle)
