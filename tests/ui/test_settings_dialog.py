@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -17,8 +18,10 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QLabel,
     QListWidget,
     QPlainTextEdit,
+    QPushButton,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -327,6 +330,24 @@ def test_labels_have_keys(desk: Desk) -> None:
     assert QApplication.focusWidget() is desk.dialog.defaults.prompt
     desk.key(Qt.Key.Key_C, alt)
     desk.wait(lambda: not desk.dialog.isVisible())
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_no_two_things_on_a_page_have_one_key(language: str, hearth_home: Path, qtbot: QtBot) -> None:
+    Hearth.open().close()
+    config_file().write_text('folders.models = "elsewhere"\n', encoding="utf-8")  # so that all buttons show
+    i18n.use_language(language)
+    with open_desk(qtbot) as desk:
+        for page in ("general", "defaults", "folders"):
+            desk.dialog.show_page(page)
+            if page == "defaults":
+                desk.dialog.defaults.undo_button.show()
+            labels = [label for label in desk.dialog.findChildren(QLabel) if label.buddy()]
+            named = [*labels, *desk.dialog.findChildren(QPushButton)]
+            texts = [widget.text() for widget in named if widget.isVisible()]
+            keys = [found[1].upper() for text in texts if (found := re.search(r"&(\w)", text))]
+            assert len(keys) >= 3
+            assert sorted(keys) == sorted(set(keys)), f"{page}: {texts}"
 
 
 def test_enter_in_a_field_presses_nothing(desk: Desk) -> None:

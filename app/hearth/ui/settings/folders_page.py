@@ -116,7 +116,7 @@ class FoldersPage(SettingsPage):
         self.home = FolderRow(tr("Hearth's folder"), self)
         self.models = FolderRow(tr("Models folder"), self)
         self.logs = FolderRow(tr("Log folder"), self)
-        self.change_button = QPushButton(tr("&Change…"), self)
+        self.change_button = QPushButton(tr("Chan&ge…"), self)
         self.change_button.setAccessibleName(tr("Change the models folder"))
         self.change_button.clicked.connect(self._on_change)
         self.default_button = QPushButton(tr("Use &Default"), self)

@@ -69,8 +69,7 @@ def add_field(grid: QGridLayout, page: QWidget, label: str, field: QWidget, hint
     )
     grid.addWidget(field, row, 1)
     if hint:
-        columns = 2 if grid.columnStretch(2) else 1
-        grid.addWidget(hint_label(hint, page), row + 1, 1, 1, columns)
+        grid.addWidget(hint_label(hint, page), row + 1, 1, 1, grid.columnCount() - 1)
         field.setAccessibleDescription(hint)
 
 

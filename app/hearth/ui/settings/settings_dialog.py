@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QSettings, QSize, Qt, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QFont, QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
+    QDesktopServices,
+    QFont,
+    QKeyEvent,
+    QKeySequence,
+    QShortcut,
+)
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
@@ -258,6 +266,7 @@ class SettingsDialog(QDialog):
             _log.error("a setting could not be changed", exc_info=error)
         of_the_file = isinstance(error, ConfigInvalid | ConfigUnknownKey)
         self.banner.show_message(error_text(error), tr("Open the File") if of_the_file else "")
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.banner.text()))
 
 
 def _scrolled(page: QWidget) -> QScrollArea:
