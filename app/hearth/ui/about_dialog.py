@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SIZE = QSize(900, 600)
+_LEAST_SIZE = QSize(520, 380)
 _LOGO = 72
 
 
@@ -58,6 +59,7 @@ class AboutDialog(QDialog):
         self.setObjectName("aboutDialog")
         self.setWindowTitle(tr("About Hearth"))
         self.setWindowModality(Qt.WindowModality.WindowModal)
+        self.setMinimumSize(_LEAST_SIZE)
         self.resize(_SIZE.boundedTo(self.screen().availableSize()))
         self._hearth = hearth
         self._tasks = tasks
