@@ -34,11 +34,7 @@ class ChoiceBox(QComboBox):
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         painter = QPainter(self)
-        left = (
-            _ARROW_MARGIN
-            if self.layoutDirection().name == "RightToLeft"
-            else self.width() - Space.ICON - _ARROW_MARGIN
-        )
+        left = self.width() - Space.ICON - _ARROW_MARGIN
         icon("chevron-down").paint(painter, left, (self.height() - Space.ICON) // 2, Space.ICON, Space.ICON)
         painter.end()
 
