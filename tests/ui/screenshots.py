@@ -1,14 +1,19 @@
 """Pictures of the window in its main states, light and dark: `make screenshots` writes them to screenshots/.
 
-Each is taken from the real window on real services, at the scale that QT_SCALE_FACTOR gives.
+Each is taken from the real window on real services, at the scale that QT_SCALE_FACTOR gives. The pictures of the first
+five minutes, and of settings, help and about, are taken in both languages.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -21,7 +26,7 @@ from PySide6.QtCore import QCoreApplication, QRect, Qt
 from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
-from hearth import i18n
+from hearth import i18n, paths
 from hearth.conversations.message import (
     AnswerUsage,
     MessageError,
@@ -30,10 +35,13 @@ from hearth.conversations.message import (
     PartKind,
     Role,
 )
+from hearth.model_folder.manifest import Manifest, write_manifest
+from hearth.models import registry
 from hearth.services.events import ModelState
 from hearth.services.hearth import Hearth
 from hearth.ui import theme
 from hearth.ui.main_window import MainWindow
+from hearth.ui.qt_language import use_qt_language
 from hearth.ui.worker_thread import qt_thread
 
 ROOT = Path(__file__).parents[2]
@@ -70,11 +78,15 @@ def main() -> int:
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
     app = QApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
-    i18n.use_language("en")
     for mode in ("light", "dark"):
         theme.theme().apply(mode)
-        with tempfile.TemporaryDirectory() as home:
-            os.environ["HEARTH_HOME"] = home
+        with _starter():
+            for language in i18n.LANGUAGES:
+                _speak(app, language)
+                with _home():
+                    FirstMinutes(folder, mode).take_all()
+        _speak(app, "en")
+        with _without_starter(), _home():
             Photographer(folder, mode).take_all()
         with tempfile.NamedTemporaryFile() as file:
             os.environ["HEARTH_HOME"] = file.name
@@ -82,69 +94,195 @@ def main() -> int:
     return 0
 
 
-class Photographer:
-    """Leads one window through its states and takes a picture of each."""
+def _speak(app: QApplication, language: str) -> None:
+    os.environ["LANG"] = os.environ["LC_ALL"] = f"{language}.UTF-8"
+    i18n.use_language(language)
+    use_qt_language(app)
+
+
+@contextmanager
+def _home() -> Iterator[None]:
+    """A new user's home, under a name that may be seen."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["HEARTH_HOME"] = str(Path(folder, "Hearth"))
+        yield
+
+
+@contextmanager
+def _starter() -> Iterator[None]:
+    """Where the starter is not among the resources, a story model stands in for it."""
+    if paths.resource("starter", "model").is_dir():
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder, "model")
+        shutil.copytree(MODEL, model, copy_function=shutil.copyfile)
+        model.chmod(0o755)
+        write_manifest(model, Manifest(version=1, name="hearth-starter"))
+        with mock.patch.object(registry, "built_in_folders", return_value=(model,)):
+            yield
+
+
+def _without_starter() -> AbstractContextManager[object]:
+    return mock.patch.object(registry, "built_in_folders", return_value=())
+
+
+class Camera:
+    """A window, and pictures of it."""
 
     def __init__(self, folder: Path, mode: str) -> None:
         self._folder = folder
-        self._mode = mode
         scale = os.environ.get("QT_SCALE_FACTOR", "1")
-        self._suffix = "" if float(scale) == 1 else f"@{scale}x"
+        language = "" if i18n.language() == "en" else f"-{i18n.language()}"
+        self._suffix = f"{language}-{mode}" + ("" if float(scale) == 1 else f"@{scale}x")
         self.window = MainWindow(lambda: Hearth.open(thread_factory=qt_thread))
         self.window.resize(*SIZE)
         self.window.show()
         self.window.start()
 
+    def take(self, name: str, over: QWidget | None = None) -> None:
+        """A picture of the window, with a dialog or list that lies over it."""
+        live(250)
+        picture: QPixmap = self.window.grab()
+        if over is not None:
+            painter = QPainter(picture)
+            place = over.mapToGlobal(over.rect().topLeft()) - self.window.mapToGlobal(
+                self.window.rect().topLeft()
+            )
+            painter.drawPixmap(place, over.grab())
+            painter.setPen(theme.colour("field_border"))  # stands for the frame that the system draws
+            painter.drawRect(QRect(place, over.size()).adjusted(-1, -1, 0, 0))
+            painter.end()
+        self.save(name, picture)
+
+    def save(self, name: str, picture: QPixmap) -> None:
+        file = self._folder / f"{name}{self._suffix}.png"
+        if not picture.save(str(file)):
+            raise OSError(f"{file} cannot be written")
+        print(file)
+
+    def close(self) -> None:
+        self.window.close()
+        until(self.window.is_closed)
+        shiboken6.delete(self.window)  # before the application
+
+
+class FirstMinutes(Camera):
+    """The first start, and what stands beside the chat."""
+
+    def take_all(self) -> None:
+        window = self.window
+        until(lambda: window.hearth is not None and window.models.entries)
+        welcome = window.welcome.widget
+        self.take("welcome")
+        window.resize(560, 420)
+        self.take("welcome-small")
+        window.resize(*SIZE)
+        welcome.next.click()
+        until(lambda: len(welcome.machine.values["memory"].text()) > 1)
+        self.take("welcome-machine")
+        window.resize(560, 420)
+        self.take("welcome-machine-small")
+        window.resize(*SIZE)
+        welcome.next.click()
+        until(lambda: window.models.status().state is ModelState.READY)
+        self.take("starter")
+        window.resize(560, 420)
+        self.take("starter-small")
+        window.resize(*SIZE)
+        window.empty.suggestions[0].click()
+        until(lambda: not window.session.is_busy() and window.session.last(Role.ASSISTANT) is not None)
+        self.take("starter-answer")
+        self._take_settings()
+        self._take_about()
+        self._take_help()
+        self.close()
+
+    def _take_settings(self) -> None:
+        self.window.actions_.settings.trigger()
+        settings = self.window.side_windows.settings
+        for page in ("general", "defaults", "folders"):
+            settings.show_page(page)
+            live(250)
+            self.take(f"settings-{page}", settings)
+        settings.close()
+        until(lambda: self.window.side_windows.settings is None)
+
+    def _take_about(self) -> None:
+        self.window.actions_.about.trigger()
+        about = self.window.side_windows.about
+        for place, name in enumerate(("about", "licences", "diagnostics")):
+            about.tabs.setCurrentIndex(place)
+            live(2000 if name == "diagnostics" else 250)
+            self.take(name, about)
+        about.close()
+
+    def _take_help(self) -> None:
+        window = self.window
+        window.empty.link.click()
+        until(lambda: window.side_windows.help.page is not None)
+        page = window.side_windows.help
+        live(250)
+        self.save("help", page.grab())
+        page.search_field.setText("Ctrl+N")
+        live(250)
+        self.save("help-search", page.grab())
+
+
+class Photographer(Camera):
+    """Leads one window through its states and takes a picture of each."""
+
     def take_all(self) -> None:
         window = self.window
         until(lambda: window.hearth is not None and window.models.entries is not None)
-        self._take("welcome")
+        window.welcome.widget.finished.emit()
+        self.take("no-model")
         self._import()
-        self._take("empty-chat")
+        self.take("empty-chat")
         window.panel.rows["temperature"].field.setValue(0)
         self._ask("Once upon a time")
         until(lambda: not window.session.is_busy() and window.session.last(Role.ASSISTANT) is not None)
-        self._take("story")
+        self.take("story")
         self._fill()
         window.conversations.refresh()
         until(lambda: window.list.model.rowCount() == 6)
         self._open("Reading a large CSV file")
-        self._take("conversation")
+        self.take("conversation")
         window.actions_.toggle_panel.setChecked(True)
-        self._take("parameters")
+        self.take("parameters")
         window.picker.open()
-        self._take("models", window.picker.popup)
+        self.take("models", window.picker.popup)
         window.picker.popup.hide()
         window.conversations.delete(window.list.model.conversations()[-1].id)
         until(window.toast.isVisible)
-        self._take("undo")
+        self.take("undo")
         window.toast.hide()
         window.actions_.toggle_panel.setChecked(False)
         self._open("A failed answer")
-        self._take("failed")
+        self.take("failed")
         self._open("中文和日本語")
-        self._take("chinese")
+        self.take("chinese")
         window.resize(620, 640)
         window.actions_.toggle_sidebar.setChecked(False)
-        self._take("narrow")
-        self._close()
+        self.take("narrow")
+        self.close()
 
     def take_problem(self) -> None:
         until(lambda: self.window.pages.currentWidget() is self.window.problem)
-        self._take("problem")
-        self._close()
+        self.take("problem")
+        self.close()
 
     def _import(self) -> None:
         window = self.window
         window.models.import_folder(MODEL.parent / "gone")
         until(lambda: window.models.dialog is not None and window.models.dialog.error())
-        self._take("import-problem", window.models.dialog)
+        self.take("import-problem", window.models.dialog)
         window.models.dialog.reject()
         window.models.import_folder(MODEL)
         until(lambda: window.models.dialog is not None and window.models.dialog.import_button.isEnabled())
         dialog = window.models.dialog
         dialog.name_field.setText("stories260k")
-        self._take("import", dialog)
+        self.take("import", dialog)
         dialog.import_button.click()
         until(lambda: window.models.current == "stories260k")
         until(lambda: window.picker.status("stories260k").state is ModelState.READY)
@@ -207,29 +345,6 @@ class Photographer:
         window.session.open(row.id)
         until(lambda: window.session.conversation is not None and window.session.conversation.id == row.id)
         until(lambda: window.session.messages)
-
-    def _take(self, name: str, over: QWidget | None = None) -> None:
-        """A picture of the window, with a dialog or list that lies over it."""
-        live(250)
-        picture: QPixmap = self.window.grab()
-        if over is not None:
-            painter = QPainter(picture)
-            place = over.mapToGlobal(over.rect().topLeft()) - self.window.mapToGlobal(
-                self.window.rect().topLeft()
-            )
-            painter.drawPixmap(place, over.grab())
-            painter.setPen(theme.colour("field_border"))  # stands for the frame that the system draws
-            painter.drawRect(QRect(place, over.size()).adjusted(-1, -1, 0, 0))
-            painter.end()
-        file = self._folder / f"{name}-{self._mode}{self._suffix}.png"
-        if not picture.save(str(file)):
-            raise OSError(f"{file} cannot be written")
-        print(file)
-
-    def _close(self) -> None:
-        self.window.close()
-        until(self.window.is_closed)
-        shiboken6.delete(self.window)  # before the application
 
 
 if __name__ == "__main__":

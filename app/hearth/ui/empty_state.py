@@ -7,15 +7,17 @@ from itertools import pairwise
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from hearth.ui.theme import FontSize, Space, font
 
-_SUGGESTION_WIDTH = 340
+_SUGGESTION_WIDTH = 260
 
 
 class EmptyState(QWidget):
     """A heading, a sentence, up to two buttons, things to try and a note with a link, in the middle of the space.
+
+    Where there is not enough of it, they can be scrolled.
 
     Attributes:
         suggestions: the buttons of the things to try.
@@ -68,11 +70,23 @@ class EmptyState(QWidget):
         column.addWidget(self._note)
         column.addWidget(self.link, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(3)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(24, 24, 24, 24)
-        layout.addStretch(1)
-        layout.addLayout(column, 6)
-        layout.addStretch(1)
+        content = QWidget(self)
+        content.setObjectName("emptyContent")
+        sides = QHBoxLayout(content)
+        sides.setContentsMargins(24, 24, 24, 24)
+        sides.addStretch(1)
+        sides.addLayout(column, 6)
+        sides.addStretch(1)
+        area = QScrollArea(self)
+        area.setObjectName("emptyArea")
+        area.setWidget(content)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(area)
 
     def show_words(
         self,
@@ -119,7 +133,7 @@ class EmptyState(QWidget):
     def _suggestion(self, text: str) -> QPushButton:
         button = QPushButton(text, self)
         button.setObjectName("suggestion")
-        button.setMinimumWidth(_SUGGESTION_WIDTH)
+        button.setFixedWidth(max(_SUGGESTION_WIDTH, button.sizeHint().width()))
         button.setAutoDefault(True)  # Enter presses it too
         button.clicked.connect(lambda: self.suggestion_chosen.emit(text))
         self._things.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)

@@ -22,20 +22,21 @@ class LiveSettings(QObject):
     def __init__(self, config: Config, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self._default_model = config.defaults.model
+        self._config = config
         self._language = i18n.language()  # of the window
         window.bridge.settings_changed.connect(self._on_changed)
 
     @Slot(object)
     def _on_changed(self, config: Config) -> None:
-        window = self._window
+        window, old, self._config = self._window, self._config, config
         if config.theme != theme.theme().mode:
             theme.theme().apply(config.theme)
-        if config.defaults.model != self._default_model:
-            self._default_model = config.defaults.model
+        if config.defaults.model != old.defaults.model:
             window.use_default_model()
+        if config.folders != old.folders:
+            window.models.refresh()
         window.show_defaults()
-        window.models.refresh()
+        window.show_config_error()
         if i18n.language() != self._language:
             self._language = i18n.language()
             # What the old widgets have asked for comes first.

@@ -128,9 +128,7 @@ class MainWindow(WindowFrame):
         self._first_start = not remembered.welcomed
         self._add_controllers(hearth, welcomed=remembered.welcomed)
         LiveSettings(hearth.config, self)
-        if hearth.config_error:
-            text = tr("The defaults apply until then.")
-            self.banner.show_message(f"{hearth.config_error} {text}")
+        self.show_config_error()
         self.models.start(remembered.model)
         self.conversations.refresh()
         if remembered.conversation:
@@ -245,6 +243,15 @@ class MainWindow(WindowFrame):
         if self.session.conversation is None:
             self._use_model(None)
             self._refresh_middle()
+
+    def show_config_error(self) -> None:
+        """Say what is wrong with the settings file; nothing where nothing is."""
+        error = self.hearth.config_error if self.hearth is not None else None
+        if error is None:
+            self.banner.hide()
+        else:
+            text = tr("The defaults apply until then.")
+            self.banner.show_message(f"{error} {text}")
 
     def show_defaults(self) -> None:
         """Show in the panel what applies where the conversation sets nothing."""

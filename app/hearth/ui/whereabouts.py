@@ -25,7 +25,7 @@ class Whereabouts:
         place: where the reader is in the chat; None at its end, which is followed.
         last_model: the model last chosen.
         deleted: the conversations whose deletion can be undone, the last one last.
-        banner: what the banner says; empty while it is hidden.
+        banner: whether the banner is on view.
         welcome_page: None while the welcome is not on view.
         columns: the splitter's state.
         focus: name of the widget that has the keyboard.
@@ -37,7 +37,7 @@ class Whereabouts:
     place: tuple[int, int, int] | None
     last_model: str | None
     deleted: tuple[str, ...]
-    banner: str
+    banner: bool
     welcome_page: int | None
     columns: QByteArray
     focus: str
@@ -55,7 +55,7 @@ def note_whereabouts(window: MainWindow) -> Whereabouts:
         place=window.view.reading_place(),
         last_model=window.models.last,
         deleted=tuple(window.conversations.deleted),
-        banner="" if window.banner.isHidden() else window.banner.text(),
+        banner=not window.banner.isHidden(),
         welcome_page=window.welcome.page(),
         columns=window.splitter.saveState(),
         focus=focus.objectName() if focus is not None and focus.window() is window else "",
@@ -66,7 +66,7 @@ def go_back(window: MainWindow, where: Whereabouts) -> None:
     """Lead the widgets and controllers, which are new, to where the user was; what is stored is read again."""
     window.splitter.restoreState(where.columns)
     if where.banner:
-        window.banner.show_message(where.banner)
+        window.show_config_error()
     window.models.start(where.last_model)
     window.conversations.deleted.extend(where.deleted)
     window.conversations.refresh()

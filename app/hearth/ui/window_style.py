@@ -45,6 +45,7 @@ QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; height: 0
 #popupFooter:hover { background: $hover; }
 #popupFooter:focus { border-color: $accent; }
 
+#emptyArea, #emptyContent { background: $window; border: none; }
 #suggestion { border-radius: 16px; padding: 7px 18px; }
 #emptyLink { background: transparent; border: 1px solid transparent; color: $link; padding: 2px 8px; }
 #emptyLink:hover { text-decoration: underline; }

@@ -14,6 +14,12 @@ def size_text(size: int) -> str:
     return QLocale().formattedDataSize(size, 1, QLocale.DataSizeFormat.DataSizeSIFormat)
 
 
+def memory_text(size: int) -> str:
+    """`size` bytes of memory, such as “16 GB”: by 1024, as memory is sold."""
+    text = QLocale().formattedDataSize(size, 1, QLocale.DataSizeFormat.DataSizeTraditionalFormat)
+    return text.replace(f"{QLocale().decimalPoint()}0 ", " ")
+
+
 def time_left_text(seconds: float) -> str:
     """How long something will still take."""
     whole = max(1, round(seconds))

@@ -11,7 +11,7 @@ from hearth.services.model_sizes import Fit, ModelSizes
 from hearth.ui import theme
 from hearth.ui.theme import Space
 from hearth.ui.welcome.page import WelcomePage, label
-from hearth.ui.wording import size_text
+from hearth.ui.wording import memory_text, size_text
 
 _FITS = (
     (Fit.WELL, mark("Run well"), "check", "success"),
@@ -77,7 +77,7 @@ class MachinePage(WelcomePage):
         speed = size_text(round(sizes.bandwidth))
         self.values["processor"].setText(f"{machine.cpu} · {cores}")
         self.values["memory"].setText(
-            tr("{size}, moving {speed} a second", size=size_text(machine.memory_bytes), speed=speed)
+            tr("{size}, moving {speed} a second", size=memory_text(machine.memory_bytes), speed=speed)
         )
         for fit in Fit:
             self.values[fit].setText(_sizes_text(sizes.those_that(fit)))
