@@ -56,7 +56,7 @@ def _measure(app: QApplication, folder: Path, seconds: float) -> None:
     window.models.import_folder(folder)
     until(lambda: window.models.dialog is not None and window.models.dialog.import_button.isEnabled())
     window.models.dialog.import_button.click()
-    until(lambda: window.models.current is not None)
+    until(lambda: any(not entry.built_in for entry in window.models.entries))
     until(lambda: (window.models.status() or window).state == "ready")
     _ask(window, "Once upon a time")
     until(lambda: not window.session.is_busy())

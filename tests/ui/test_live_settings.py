@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QLocale, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QLocale, QObject, Qt
 from PySide6.QtWidgets import QApplication, QDialogButtonBox
 
 from hearth import i18n
@@ -79,6 +79,17 @@ def test_the_window_works_after_the_language_has_changed(hand_with_model: Any) -
     assert hand.window.session.conversation is None
     hand.window.conversations.delete(first.conversation_id)
     hand.wait(lambda: hand.conversations() == [])
+
+
+def test_nothing_of_the_old_window_stays_behind(hand_with_model: Any, qapp: QApplication) -> None:
+    hand = hand_with_model
+    counts = []
+    for language in ("zh", "en", "zh", "en", "zh"):
+        change(hand, language=language)
+        hand.wait(lambda language=language: speaks(hand, language))
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        counts.append((len(qapp.allWidgets()), len(hand.window.findChildren(QObject))))
+    assert counts[0] == counts[2] == counts[4]
 
 
 def test_what_was_asked_a_moment_before_is_answered(hand_with_model: Any) -> None:

@@ -92,6 +92,7 @@ class MachinePage(WelcomePage):
         words = label(name, card, weight=QFont.Weight.DemiBold if icon else QFont.Weight.Normal)
         words.setWordWrap(False)
         value = label("–", card)
+        value.setAlignment(Qt.AlignmentFlag.AlignTop)
         value.setAccessibleName(name)
         self.values[key] = value
         self._grid.addWidget(words, row, 1 if icon else 0, 1, 1 if icon else 2, Qt.AlignmentFlag.AlignTop)
