@@ -58,7 +58,9 @@ class HelpWindow(QWidget):
         self._wanted: tuple[str, str] | None = None  # page and section, while the help is being read
         self._history = History()
         self._tasks = Tasks(self)
-        self.destroyed.connect(self._tasks.close)  # while it still is: a job that ends later would find nobody
+        self.destroyed.connect(
+            self._tasks.close
+        )  # while it still is: a job that ends later would find nobody
         self._build()
         self._connect()
         self._restyle()
@@ -173,7 +175,7 @@ class HelpWindow(QWidget):
         ):
             button.setAccessibleName(name)
             keys = QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
-            button.setToolTip(f"{name} ({keys})")
+            button.setToolTip(tr("{text} ({detail})", text=name, detail=keys))
         spoken = language()
         self._tasks.run(lambda: read_help(spoken), owner=self, view="library").success(self._on_library)
 

@@ -190,7 +190,7 @@ class ImportDialog(QDialog):
         form.setContentsMargins(0, 8, 0, 0)
         form.setVerticalSpacing(10)
         form.setHorizontalSpacing(16)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._format = QLabel(page)
         self._size = QLabel(page)
         self._context = QLabel(page)
@@ -248,7 +248,7 @@ class ImportDialog(QDialog):
 
     def _on_facts(self, facts: FolderFacts) -> None:
         self._facts = facts
-        self._format.setText(f"onnxruntime-genai ({facts.architecture})")
+        self._format.setText(tr("{text} ({detail})", text="onnxruntime-genai", detail=facts.architecture))
         self._size.setText(size_text(facts.bytes))
         self._context.setText(tr("{tokens} tokens", tokens=facts.context_length))
         self.name_field.setText(facts.suggested)
