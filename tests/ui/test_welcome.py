@@ -171,6 +171,19 @@ def test_the_language_acts_at_once(first: Any) -> None:
     assert window.session.last(Role.USER).text == "你能做什么？"
 
 
+def test_the_language_by_keyboard(first: Any) -> None:
+    welcome = first.window.welcome.widget
+    for _ in range(5):
+        first.key(Qt.Key.Key_Tab)
+        if welcome.privacy.languages["en"].hasFocus():
+            break
+    first.key(Qt.Key.Key_Right)
+    first.wait(lambda: first.window.welcome.widget.next.text() == "继续")
+    first.wait(first.window.welcome.widget.privacy.languages["zh"].hasFocus)
+    first.key(Qt.Key.Key_Return)
+    assert first.window.welcome.page() == 1
+
+
 def test_a_language_that_cannot_be_kept_is_said(first: Any, hearth_home: Path) -> None:
     (hearth_home / "config.toml").write_text("language = \n", "utf-8")
     languages = first.window.welcome.widget.privacy.languages
