@@ -18,12 +18,14 @@ PYBABEL := $(BIN)/pybabel$(EXE) --quiet
 TRANSLATIONS := resources/translations
 REQUIREMENTS := packaging/requirements
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
+TRAINING_PY := $(subst .venv,.venv-train,$(PY))
+STARTER := build/starter
 ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run chat test lint translations bench screenshots clean lock qt-libraries
+.PHONY: help run chat test lint translations starter bench screenshots clean lock qt-libraries
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +55,13 @@ translations: .venv/.dev  ## bring the translations up to date with the texts in
 		-D hearth -i build/hearth.pot -d $(TRANSLATIONS)
 	$(PYBABEL) compile -D hearth -d $(TRANSLATIONS)
 
+starter: .venv/.dev .venv/.program .venv-train/.made  ## train the starter model anew, export, score and publish it (an hour)
+	$(PY) packaging/starter/lessons.py $(STARTER)/lessons.json
+	$(TRAINING_PY) packaging/starter/train.py $(STARTER)/lessons.json $(STARTER)/checkpoint $(ARGS)
+	$(TRAINING_PY) packaging/starter/export.py $(STARTER)/checkpoint $(STARTER)/model $(STARTER)/golden.json
+	$(PY) packaging/starter/evaluate.py $(STARTER)/model --out $(STARTER)/scores.json
+	$(PY) packaging/starter/publish.py $(STARTER)
+
 bench: .venv/.dev .venv/.program  ## measure speed and memory on this machine
 	$(PY) tests/benchmarks/run.py $(ARGS)
 
@@ -60,7 +69,7 @@ screenshots: .venv/.dev .venv/.program qt-libraries  ## pictures of the window, 
 	$(PY) tests/ui/screenshots.py $(ARGS)
 
 clean:  ## remove .venv and everything else that was made
-	rm -rf .venv build dist screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-train build dist screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find app tests packaging -name __pycache__ -prune -exec rm -rf {} +
 
 # Not listed: what the targets above stand on, and what a maintainer needs now and then.
@@ -90,4 +99,11 @@ qt-libraries: .venv/.dev
 # An editable install: .venv/bin/hearth runs what lies in app/.
 .venv/.program: pyproject.toml | .venv/.python
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+# torch is not in train.txt: see pyproject.toml. Any build of this version will do; training uses the processor.
+.venv-train/.made: $(REQUIREMENTS)/train.txt | .venv/.python
+	rm -rf .venv-train && "$(PYTHON)" -m venv .venv-train
+	$(TRAINING_PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/train.txt
+	$(TRAINING_PY) -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	@touch $@

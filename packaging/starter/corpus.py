@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from names import NAMES
 from phrasing import rephrase
 
 # What a turn is about, and how often.
-_MIXTURE = {"help": 50, "outside": 22, "sum": 12, "talk": 11, "problem": 5}
-_TURNS = ((1, 45), (2, 35), (3, 20))
+_MIXTURE = {"help": 60, "outside": 18, "sum": 9, "talk": 9, "problem": 4}
+_TURNS = ((1, 88), (2, 9), (3, 3))
 
 _THANKS = {
     "en": (
@@ -29,10 +30,6 @@ _THANKS = {
         "Thank you very much.",
     ),
     "zh": ("谢谢", "谢谢你", "多谢", "好的谢谢", "非常感谢", "谢啦"),
-}
-_WELCOME = {
-    "en": "You are welcome! Ask me anything else about Hearth.",
-    "zh": "不客气！还想了解 Hearth 的什么，尽管问我。",
 }
 _REPEAT = {
     "en": (
@@ -157,13 +154,74 @@ _NO_NAME = {
 }
 
 
+# Beside the lessons.
+_OTHER_TOPICS = {"sum", "again", "more", "name told", "name asked", "name unknown"}
+# How often help is asked for by keywords alone, and what stands around them.
+_KEYWORDS_SHARE = 0.2
+_ABOUT = {
+    "en": (
+        *(
+            "{}",
+            "{}",
+            "{}",
+            "{}?",
+            "something about {}",
+            "what about {}",
+            "I have a question about {}",
+            "tell me about {}",
+        ),
+        *(
+            "{} please",
+            "it is about {}",
+            "how does {} work",
+            "problem with {}",
+            "i need {}",
+            "where is {}",
+            "can I {}",
+        ),
+    ),
+    "zh": (
+        *(
+            "{}",
+            "{}",
+            "{}",
+            "{}？",
+            "关于{}",
+            "{}怎么弄",
+            "我想问{}",
+            "说说{}",
+            "{}是怎么回事",
+            "{}在哪里",
+            "{}怎么办",
+        ),
+        *("想了解{}", "{}相关的问题", "能不能{}", "怎么{}"),
+    ),
+}
+_SOME = 300
+# A pattern stands for many questions.
+_PATTERN_WEIGHT = 5
+PATTERN = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
+
+
+def expand(rng: Random, question: str) -> str:
+    """The question with one of the wordings in each `[…|…]`."""
+    return PATTERN.sub(lambda found: rng.choice(found.group(1).split("|")), question).strip()
+
+
 @dataclass(frozen=True)
 class Turn:
-    """One question with its answer."""
+    """One question with its answer.
+
+    Attributes:
+        topic: what the answer is about; the starter decides on it first. See `vocabulary.py`.
+        is_fixed: whether the answer to this topic is always the same in this language.
+    """
 
     question: str
     answer: str
     language: str
+    topic: str
+    is_fixed: bool = True
 
 
 class Corpus:
@@ -173,9 +231,13 @@ class Corpus:
         self._rng = Random(seed)
         self._lessons: dict[tuple[str, str], list[dict]] = defaultdict(list)
         self._answers: dict[tuple[str, str], str] = {}
+        self._weights: dict[tuple[str, str], list[int]] = {}
         for lesson in json.loads(file.read_text("utf-8")):
             self._lessons[lesson["kind"], lesson["language"]].append(lesson)
             self._answers[lesson["id"], lesson["language"]] = lesson["answer"]
+            self._weights[lesson["id"], lesson["language"]] = [
+                _PATTERN_WEIGHT if PATTERN.search(question) else 1 for question in lesson["questions"]
+            ]
 
     def conversations(self) -> Iterator[list[Turn]]:
         """Conversations of one to three turns, without end."""
@@ -193,13 +255,31 @@ class Corpus:
                 turns += self._turns(language, follow_up=len(turns) + 1 < length or rng.random() < 0.3)
             yield turns
 
+    def topics(self) -> list[str]:
+        """Everything that an answer can be about."""
+        return sorted({topic for topic, _ in self._answers} | _OTHER_TOPICS)
+
+    def asked(self) -> Iterator[tuple[str, str]]:
+        """Questions with their topics: all of help and small talk, and some of what is outside."""
+        rng = self._rng
+        for lessons in self._lessons.values():
+            for lesson in lessons:
+                questions = lesson["questions"]
+                if len(questions) > _SOME:
+                    questions = rng.sample(questions, _SOME)
+                for question in questions:
+                    for _ in range(3 if PATTERN.search(question) else 1):
+                        yield expand(rng, question), lesson["id"]
+                for text in (*lesson["keywords"], lesson["answer"]):
+                    yield text, lesson["id"]
+
     def texts(self) -> list[str]:
         """All questions and answers once, and some sums: what the tokenizer is made from."""
         texts = [
             text
             for lessons in self._lessons.values()
             for lesson in lessons
-            for text in (*lesson["questions"], *[lesson["answer"]] * 8)
+            for text in (*lesson["questions"], *lesson["keywords"], *[lesson["answer"]] * 8)
         ]
         texts += [
             turn.question + "\n" + turn.answer
@@ -214,15 +294,27 @@ class Corpus:
         if kind == "sum":
             return self._about_numbers(language, follow_up and rng.random() < 0.5)
         if kind == "problem":
-            return [Turn(problems.draw(rng, language), self._answers["word problems", language], language)]
+            answer = self._answers["word problems", language]
+            return [Turn(problems.draw(rng, language), answer, language, "word problems")]
         lesson = rng.choice(self._lessons[kind, language])
         if kind == "outside":  # by questions, since some of these lessons are much wider than others
             lessons = self._lessons[kind, language]
             (lesson,) = rng.choices(lessons, [len(each["questions"]) ** 0.5 for each in lessons])
-        turns = [Turn(rephrase(rng, rng.choice(lesson["questions"]), language), lesson["answer"], language)]
+        turns = [Turn(self._question(lesson), lesson["answer"], language, lesson["id"])]
         if follow_up and rng.random() < 0.3:
             turns.append(self._follow_up(lesson, language))
         return turns
+
+    def _question(self, lesson: dict) -> str:
+        """One way to ask for this lesson: a few of its keywords, or one of its questions."""
+        rng, language = self._rng, lesson["language"]
+        if lesson["keywords"] and rng.random() < _KEYWORDS_SHARE:
+            words = rng.sample(lesson["keywords"], min(rng.choice((1, 2, 2, 3)), len(lesson["keywords"])))
+            between = " " if language == "en" else rng.choice(("", " ", "，"))
+            return rephrase(rng, rng.choice(_ABOUT[language]).format(between.join(words)), language)
+        weights = self._weights[lesson["id"], language]
+        (question,) = rng.choices(lesson["questions"], weights)
+        return rephrase(rng, expand(rng, question), language)
 
     def _follow_up(self, lesson: dict, language: str) -> Turn:
         rng = self._rng
@@ -231,24 +323,26 @@ class Corpus:
         )
         kind = rng.choice(kinds)
         if kind == "thanks":
-            return Turn(rng.choice(_THANKS[language]), _WELCOME[language], language)
+            return Turn(rng.choice(_THANKS[language]), self._answers["thanks", language], language, "thanks")
         if kind == "repeat":
-            return Turn(rng.choice(_REPEAT[language]), lesson["answer"], language)
+            return Turn(rng.choice(_REPEAT[language]), lesson["answer"], language, "again", is_fixed=False)
         if kind == "more":
-            return Turn(
-                rng.choice(_MORE[language]), _MORE_ANSWER[language].format(title=lesson["title"]), language
-            )
+            answer = _MORE_ANSWER[language].format(title=lesson["title"])
+            return Turn(rng.choice(_MORE[language]), answer, language, "more", is_fixed=False)
         other = "en" if language == "zh" else "zh"
-        return Turn(rng.choice(_OTHER_LANGUAGE[other]), self._answers[lesson["id"], other], other)
+        answer = self._answers[lesson["id"], other]
+        return Turn(rng.choice(_OTHER_LANGUAGE[other]), answer, other, lesson["id"])
 
     def _about_numbers(self, language: str, go_on: bool) -> list[Turn]:
         rng = self._rng
         a, sign, b, question = sums.draw(rng, language)
-        turns = [Turn(question, sums.answer(a, sign, b, language), language)]
-        following = sums.draw_next(rng, language, sums.result(a, sign, b)) if go_on else None
+        turns = [Turn(question, sums.answer(a, sign, b, language), language, "sum", is_fixed=False)]
+        before = sums.result(a, sign, b)
+        following = sums.draw_next(rng, language, before) if go_on else None
         if following:
-            sign_, b_, question = following
-            turns.append(Turn(question, sums.answer(sums.result(a, sign, b), sign_, b_, language), language))
+            sign, b, question = following
+            answer = sums.answer(before, sign, b, language)
+            turns.append(Turn(question, answer, language, "sum", is_fixed=False))
         return turns
 
     def _about_a_name(self, language: str) -> list[Turn]:
@@ -257,9 +351,12 @@ class Corpus:
         asked = rng.choice(_ASK_NAME[language])
         if rng.random() < 0.2:
             before = self._turns(language, follow_up=False) if rng.random() < 0.5 else []
-            return [*before, Turn(asked, _NO_NAME[language], language)]
-        told = Turn(
-            rng.choice(_MY_NAME[language]).format(name=name), _NICE[language].format(name=name), language
-        )
-        between = self._turns(language, follow_up=False) if rng.random() < 0.4 else []
-        return [told, *between, Turn(asked, _YOUR_NAME[language].format(name=name), language)]
+            return [*before, Turn(asked, _NO_NAME[language], language, "name unknown")]
+        told, nice = rng.choice(_MY_NAME[language]).format(name=name), _NICE[language].format(name=name)
+        turns = [Turn(told, nice, language, "name told", is_fixed=False)]
+        if rng.random() < 0.2:
+            return turns
+        if rng.random() < 0.4:
+            turns += self._turns(language, follow_up=False)
+        answer = _YOUR_NAME[language].format(name=name)
+        return [*turns, Turn(asked, answer, language, "name asked", is_fixed=False)]

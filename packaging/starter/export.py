@@ -1,6 +1,8 @@
 """From the trained checkpoint to the model folder that Hearth ships, by onnxruntime-genai's own builder.
 
-    python packaging/starter/export.py CHECKPOINT MODEL_FOLDER
+    python packaging/starter/export.py CHECKPOINT MODEL_FOLDER GOLDEN.json
+
+The golden file has onnxruntime-genai's greedy answers with that folder; a test holds Hearth's engine to them.
 
 int8 weights in blocks of 32, int8 products, head pruned to the last position and shared with the embedding.
 """
@@ -16,9 +18,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+import onnxruntime_genai
+from tokenizers import Tokenizer
+from vocabulary import TURN_END, TURN_START
+
 # What the folder is made of; the builder writes more for other kinds of models.
 FILES = ("genai_config.json", "model.onnx", "model.onnx.data", "tokenizer.json", "tokenizer_config.json")
 OPTIONS = ("block_size=32", "accuracy_level=4", "prune_lm_head=true", "shared_embeddings=true")
+
+GOLDEN_QUESTIONS = (
+    "What can you do?",
+    "27 + 58",
+    "你能做什么？",
+    "Write a novel about the sea.",
+    "My name is Mo.",
+)
+GOLDEN_TOKENS = 96
 
 
 def build(checkpoint: Path, out: Path) -> None:
@@ -31,6 +46,25 @@ def build(checkpoint: Path, out: Path) -> None:
     command += ["-i", str(checkpoint), "-o", str(out), "-p", "int8", "-e", "cpu"]
     with tempfile.TemporaryDirectory() as cache:
         subprocess.run([*command, "-c", cache, "--extra_options", *OPTIONS], check=True)
+
+
+def golden(folder: Path) -> list[dict[str, list[int]]]:
+    """Prompts with their greedy continuations, end-of-sequence token included, as onnxruntime-genai has them."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    model = onnxruntime_genai.Model(str(folder))
+    rows = []
+    for question in GOLDEN_QUESTIONS:
+        prompt = tokenizer.encode(f"{TURN_START}user\n{question}{TURN_END}\n{TURN_START}assistant\n").ids
+        params = onnxruntime_genai.GeneratorParams(model)
+        params.set_search_options(do_sample=False, max_length=len(prompt) + GOLDEN_TOKENS)
+        generator = onnxruntime_genai.Generator(model, params)
+        generator.append_tokens(prompt)
+        answer: list[int] = []
+        while not generator.is_done():
+            generator.generate_next_token()
+            answer.append(int(generator.get_next_tokens()[0]))
+        rows.append({"prompt": prompt, "answer": answer})
+    return rows
 
 
 def manifest(folder: Path) -> dict[str, object]:
@@ -54,6 +88,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description="Export the starter.")
     arguments.add_argument("checkpoint", type=Path)
     arguments.add_argument("out", type=Path)
+    arguments.add_argument("golden", type=Path)
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as made:
         build(options.checkpoint, Path(made))
@@ -64,6 +99,7 @@ def main() -> int:
                 shutil.copy(Path(made) / name, options.out / name)
     text = json.dumps(manifest(options.out), indent=2)
     (options.out / "manifest.json").write_text(text + "\n", "utf-8")
+    options.golden.write_text(json.dumps(golden(options.out)) + "\n", "utf-8")
     return 0
 
 

@@ -23,6 +23,8 @@ from hearth.help.library import read_help
 
 HERE = Path(__file__).parent
 LANGUAGES = ("en", "zh")
+# One of several wordings: `[how do i|how to]`.
+PATTERN = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Lesson:
     """Questions that have one answer.
 
     Attributes:
+        questions: as they stand, or patterns such as `[how do i|how to] copy [this|an answer]`.
+        keywords: words that point at the answer, alone or together.
         kind: `help`, `talk` or `outside`.
         id: the same in all languages: `page/2` for the third section of a help page, or a heading.
         title: of the help page.
@@ -41,37 +45,55 @@ class Lesson:
     questions: tuple[str, ...]
     answer: str
     title: str = ""
+    keywords: tuple[str, ...] = ()
 
 
-def read_blocks(file: Path) -> dict[str, tuple[str, list[str]]]:
-    """Blocks of a text file: `## heading`, a line `> answer` where there is one, and a question on each line.
+@dataclass
+class Block:
+    """What stands under one heading of a text file."""
+
+    answer: str
+    questions: list[str]
+    keywords: list[str]
+
+
+def read_blocks(file: Path) -> dict[str, Block]:
+    """Blocks of a text file, by heading: `## heading`, and under it, line by line, `> answer`, `* keyword, keyword`, or
+    a question.
 
     Raises:
-        ValueError: a question stands before the first heading, or a heading comes twice.
+        ValueError: a line stands before the first heading, or a heading comes twice.
     """
-    blocks: dict[str, tuple[str, list[str]]] = {}
-    heading = ""
+    blocks: dict[str, Block] = {}
+    block = None
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         text = line.strip()
         if text.startswith("## "):
             heading = text[3:].strip()
             if heading in blocks:
                 raise ValueError(f"{file}:{number}: “{heading}” comes twice")
-            blocks[heading] = ("", [])
-        elif not heading and text:
-            raise ValueError(f"{file}:{number}: a question before the first heading")
-        elif text.startswith("> "):
-            blocks[heading] = (text[2:].strip(), blocks[heading][1])
-        elif text:
-            blocks[heading][1].append(text)
+            block = blocks[heading] = Block("", [], [])
+        elif text and block is None:
+            raise ValueError(f"{file}:{number}: a line before the first heading")
+        elif text and block:
+            _read_line(block, text)
     return blocks
+
+
+def _read_line(block: Block, text: str) -> None:
+    if text.startswith("> "):
+        block.answer = text[2:].strip()
+    elif text.startswith("* "):
+        block.keywords += [word.strip() for word in text[2:].split(",") if word.strip()]
+    else:
+        block.questions.append(text)
 
 
 def help_lessons(language: str) -> list[Lesson]:
     """The help pages with their questions.
 
     Raises:
-        ValueError: a section has no questions, or questions have no section.
+        ValueError: a section has no questions, questions have no section, or a pattern is broken.
     """
     lessons = []
     for page in read_help(language, strict=True).pages:
@@ -81,16 +103,21 @@ def help_lessons(language: str) -> list[Lesson]:
         if headings != list(blocks):
             raise ValueError(f"{file}: the headings are {list(blocks)}, and those of the page {headings}")
         for number, section in enumerate(page.sections):
-            questions = blocks[section.heading][1]
+            block = blocks[section.heading]
+            broken = [
+                line for line in block.questions if re.search(r"[\[\]].*\||\|.*[\[\]]", PATTERN.sub("", line))
+            ]
+            if broken:
+                raise ValueError(f"{file}: the brackets of a pattern do not match: {broken[0]}")
             lessons.append(
                 Lesson(
-                    *(
-                        "help",
-                        f"{page.id}/{number}",
-                        language,
-                        tuple(dict.fromkeys([section.heading, *questions])),
-                    ),
-                    *(without_links(section.answer), page.title),
+                    kind="help",
+                    id=f"{page.id}/{number}",
+                    language=language,
+                    questions=tuple(dict.fromkeys([section.heading, *block.questions])),
+                    answer=without_links(section.answer),
+                    title=page.title,
+                    keywords=tuple(dict.fromkeys(block.keywords)),
                 )
             )
     return lessons
@@ -100,13 +127,12 @@ def block_lessons(kind: str, language: str) -> list[Lesson]:
     """Small talk, or what is outside."""
     words = {}
     if kind == "outside":
-        words = {
-            name: values for name, (_, values) in read_blocks(HERE / kind / f"words-{language}.txt").items()
-        }
+        blocks = read_blocks(HERE / kind / f"words-{language}.txt")
+        words = {name: block.questions for name, block in blocks.items()}
     lessons = []
-    for heading, (answer, questions) in read_blocks(HERE / kind / f"{language}.txt").items():
-        filled = [text for question in questions for text in fill(question, words)]
-        lessons.append(Lesson(kind, heading, language, tuple(dict.fromkeys(filled)), answer))
+    for heading, block in read_blocks(HERE / kind / f"{language}.txt").items():
+        filled = [text for question in block.questions for text in fill(question, words)]
+        lessons.append(Lesson(kind, heading, language, tuple(dict.fromkeys(filled)), block.answer))
     return lessons
 
 

@@ -206,11 +206,11 @@ def rephrase(rng: Random, question: str, language: str) -> str:
     if rng.random() < 0.12:
         question = _drop_word(rng, question, language)
     if rng.random() < 0.25:
-        question = question.rstrip("?.!？。！")
+        question = _bare(question)
     if rng.random() < 0.15:
         question = rng.choice(_BEFORE[language]) + question
     if rng.random() < 0.12:
-        question = question.rstrip("?.!？。！") + rng.choice(_AFTER[language])
+        question = _bare(question) + rng.choice(_AFTER[language])
     if language == "en":
         if rng.random() < 0.3:
             question = question.lower()
@@ -219,6 +219,11 @@ def rephrase(rng: Random, question: str, language: str) -> str:
     if rng.random() < 0.08:
         question = _mistype(rng, question)
     return question
+
+
+def _bare(question: str) -> str:
+    """Without the mark at its end, where there is more than marks."""
+    return question.rstrip("?.!？。！") or question
 
 
 def _other(rng: Random, word: str, language: str) -> str:

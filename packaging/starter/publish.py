@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TARGET = HERE.parents[1] / "resources" / "starter"
+ROOT = HERE.parents[1]
+TARGET = ROOT / "resources" / "starter"
+GOLDEN = ROOT / "tests" / "integration" / "starter_golden.json"
 MOST_MODEL_BYTES, MOST_CHECKPOINT_BYTES = 10_000_000, 16_000_000
 
 
@@ -57,6 +59,7 @@ def main() -> int:
     for name in ("model", "checkpoint"):
         shutil.rmtree(TARGET / name, ignore_errors=True)
         shutil.copytree(build / name, TARGET / name)
+    shutil.copy(build / "golden.json", GOLDEN)
     (TARGET / "README.md").write_text(card(build), "utf-8")
     return 0
 

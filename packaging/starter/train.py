@@ -1,6 +1,6 @@
 """Trains the starter: lessons in, a Hugging Face checkpoint out.
 
-    python packaging/starter/train.py LESSONS.json CHECKPOINT [--steps 3000] [--seed 1] [--threads 2]
+    python packaging/starter/train.py LESSONS.json CHECKPOINT [--steps 5000] [--seed 1] [--threads 2]
 
 The same lessons, seed and threads give the same model on the same machine.
 """
@@ -14,26 +14,30 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
 from corpus import Corpus, Turn
+from meaning import embeddings
 from network import Network, Shape
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
-from vocabulary import TURN_END, TURN_START, make_tokenizer, save_tokenizer
+from vocabulary import TURN_END, TURN_START, make_tokenizer, save_tokenizer, topic_token
 
 VOCABULARY = 6144
+STEPS = 5000
 ROW_TOKENS = 256
-ROWS = 16
+ROWS = 8
 # Conversations to choose from while a row is filled.
 WAITING = 24
 DROPOUT = 0.05
 # Learning rates at the peak, for matrices (Muon, Jordan et al., 2024) and for the rest (AdamW).
 MATRIX_RATE, OTHER_RATE = 0.01, 0.003
 WARMUP_STEPS = 60
-# What the questions count beside the answers: reading them well is half of the work.
-QUESTION_WEIGHT = 0.0
+# Most answers are cut behind their topic: to find it is the hard part, and the words are known by heart early on.
+CUT_SHARE = 0.9
+TOPIC_WEIGHT = 3.0
 
 
 class Rows:
@@ -42,6 +46,7 @@ class Rows:
     def __init__(self, corpus: Corpus, tokenizer: Tokenizer) -> None:
         self._conversations = corpus.conversations()
         self._tokenizer = tokenizer
+        self._rng = Random(0)
         self._waiting: list[tuple[list[int], list[float]]] = []
 
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
@@ -74,16 +79,22 @@ class Rows:
             start = end
 
     def _encode(self, turns: list[Turn]) -> tuple[list[int], list[float]]:
-        """ChatML as chat_template.jinja writes it; longer than a row only where a question is, and then cut."""
-        tokens: list[int] = []
-        losses: list[float] = []
-        for turn in turns:
-            asked = f"{TURN_START}user\n{turn.question}{TURN_END}\n{TURN_START}assistant\n"
-            for text, weight in ((asked, QUESTION_WEIGHT), (turn.answer + TURN_END, 1.0), ("\n", 0.0)):
-                piece = self._tokenizer.encode(text).ids
-                tokens += piece
-                losses += [weight] * len(piece)
-        return tokens[:ROW_TOKENS], losses[:ROW_TOKENS]
+        """ChatML as chat_template.jinja writes it, and what each token counts; never longer than a row.
+
+        Only the last answer is learned: those before it stand there as they come back in a chat, without their topic.
+        """
+        last = turns[-1]
+        text = "".join(f"{_asked(turn)}{turn.answer}{TURN_END}\n" for turn in turns[:-1]) + _asked(last)
+        tokens = self._tokenizer.encode(text).ids
+        answer = [self._tokenizer.token_to_id(topic_token(last.topic))]
+        if not last.is_fixed or self._rng.random() >= CUT_SHARE:
+            answer += self._tokenizer.encode(last.answer + TURN_END).ids
+        losses = [0.0] * len(tokens) + [TOPIC_WEIGHT] + [1.0] * (len(answer) - 1)
+        return (tokens + answer)[-ROW_TOKENS:], losses[-ROW_TOKENS:]
+
+
+def _asked(turn: Turn) -> str:
+    return f"{TURN_START}user\n{turn.question}{TURN_END}\n{TURN_START}assistant\n"
 
 
 def rate(step: int, steps: int) -> float:
@@ -94,6 +105,8 @@ def rate(step: int, steps: int) -> float:
 def train(corpus: Corpus, tokenizer: Tokenizer, shape: Shape, steps: int) -> Network:
     """Train for `steps` batches of `ROWS * ROW_TOKENS` tokens; tells how it goes."""
     network = Network(shape)
+    table = network.embed_tokens.weight
+    table.data = embeddings(corpus.asked(), corpus.topics(), tokenizer, table.shape)
     matrices = [p for name, p in network.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in network.named_parameters() if p.ndim != 2 or "embed" in name]
     optimizers = [
@@ -134,7 +147,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description="Train the starter.")
     arguments.add_argument("lessons", type=Path)
     arguments.add_argument("out", type=Path)
-    arguments.add_argument("--steps", type=int, default=3000)
+    arguments.add_argument("--steps", type=int, default=STEPS)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--threads", type=int, default=2)
     options = arguments.parse_args()
@@ -142,7 +155,7 @@ def main() -> int:
     torch.manual_seed(options.seed)
     torch.use_deterministic_algorithms(True)
     corpus = Corpus(options.lessons, options.seed)
-    tokenizer = make_tokenizer(corpus.texts(), VOCABULARY)
+    tokenizer = make_tokenizer(corpus.texts(), corpus.topics(), VOCABULARY)
     shape = Shape(vocab_size=VOCABULARY)
     network = train(corpus, tokenizer, shape, options.steps)
 

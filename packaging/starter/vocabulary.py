@@ -2,6 +2,10 @@
 
 Digits and Chinese characters stand alone, so that a number is read digit by digit and a question in Chinese is cut the
 same way however it is put.
+
+Each topic has a special token, as documents have in generative retrieval (Tay et al., 2022). It comes first in an
+answer, and is not shown, as no special token is: so the whole decision of what to say falls on one token, which is
+learned far sooner than the first words of sentences that begin alike.
 """
 
 from __future__ import annotations
@@ -14,8 +18,12 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 
 
-def make_tokenizer(texts: list[str], size: int) -> Tokenizer:
-    """A tokenizer of `size` tokens; the same texts always give the same one."""
+def topic_token(topic: str) -> str:
+    return f"<|topic {topic}|>"
+
+
+def make_tokenizer(texts: list[str], topics: list[str], size: int) -> Tokenizer:
+    """A tokenizer of at most `size` tokens; the same texts always give the same one."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -28,7 +36,7 @@ def make_tokenizer(texts: list[str], size: int) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         min_frequency=2,
-        special_tokens=[END_OF_TEXT, TURN_START, TURN_END],
+        special_tokens=[END_OF_TEXT, TURN_START, TURN_END, *map(topic_token, topics)],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
