@@ -23,7 +23,6 @@ class LiveSettings(QObject):
         super().__init__(window)
         self._window = window
         self._config = config
-        self._language = i18n.language()  # of the window
         window.bridge.settings_changed.connect(self._on_changed)
 
     @Slot(object)
@@ -32,17 +31,18 @@ class LiveSettings(QObject):
         if config.theme != theme.theme().mode:
             theme.theme().apply(config.theme)
         if config.defaults.model != old.defaults.model:
-            window.use_default_model()
+            window.chat.use_default_model()
         if config.folders != old.folders:
             window.models.refresh()
-        window.show_defaults()
-        window.show_config_error()
-        if i18n.language() != self._language:
-            self._language = i18n.language()
+        window.chat.show_defaults()
+        window.chat.show_config_error()
+        if i18n.language() != window.language:
             # What the old widgets have asked for comes first.
             window.tasks.run(lambda: None, owner=self).success(lambda _: self._speak())
 
     def _speak(self) -> None:
+        if i18n.language() == self._window.language:  # a second change was faster
+            return
         app = QApplication.instance()
         if isinstance(app, QApplication):
             use_qt_language(app)

@@ -42,9 +42,15 @@ class ModelController(QObject):
     status_changed = Signal(object)
 
     def __init__(
-        self, hearth: Hearth, bridge: UiBridge, tasks: Tasks, picker: ModelPicker, window: QWidget
+        self,
+        hearth: Hearth,
+        bridge: UiBridge,
+        tasks: Tasks,
+        picker: ModelPicker,
+        window: QWidget,
+        parent: QObject,
     ) -> None:
-        super().__init__(window)
+        super().__init__(parent)
         self._hearth = hearth
         self._tasks = tasks
         self._picker = picker

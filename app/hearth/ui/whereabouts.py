@@ -65,8 +65,8 @@ def note_whereabouts(window: MainWindow) -> Whereabouts:
 def go_back(window: MainWindow, where: Whereabouts) -> None:
     """Lead the widgets and controllers, which are new, to where the user was; what is stored is read again."""
     window.splitter.restoreState(where.columns)
-    if where.banner:
-        window.show_config_error()
+    if not where.banner:
+        window.banner.hide()
     window.models.start(where.last_model)
     window.conversations.deleted.extend(where.deleted)
     window.conversations.refresh()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt, QUrl, Slot
+from PySide6.QtCore import QEvent, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hearth import paths
+from hearth import i18n, paths
 from hearth.i18n import tr
 from hearth.ui import theme, window_state
 from hearth.ui.banner import Banner
@@ -28,6 +28,7 @@ from hearth.ui.chat.chat_view import ChatView
 from hearth.ui.chat.composer import Composer
 from hearth.ui.conversation_list import ConversationList
 from hearth.ui.empty_state import EmptyState
+from hearth.ui.folder_drop import FolderDrop
 from hearth.ui.menus import build_menus
 from hearth.ui.model_picker import ModelPicker
 from hearth.ui.parameters_panel import ParametersPanel
@@ -46,11 +47,19 @@ class WindowFrame(QMainWindow):
         middle: the messages (`view`), or the words that lead on (`empty`).
         actions_: everything in the menus.
         state: what is remembered of how it lies on the screen.
+        language: the one it is built in.
+        folder_drop: a model's folder may be dropped on the window.
+
+    Signals:
+        text_size_changed: one of FONT_SCALES.
     """
+
+    text_size_changed = Signal(float)
 
     def __init__(self) -> None:
         super().__init__()
         self.setMinimumSize(560, 420)
+        self.folder_drop = FolderDrop(self)
         self._build()
         theme.theme().changed.connect(self._restyle)
         self.state = window_state.restore(self, self.splitter)
@@ -61,6 +70,7 @@ class WindowFrame(QMainWindow):
     def _build(self) -> None:
         """Make all widgets and menus, in the language in force; those that were there go."""
         self.setWindowTitle(TITLE)
+        self.language = i18n.language()
         self.pages = QStackedWidget(self)
         self.setCentralWidget(self.pages)
         self.problem = EmptyState(self)
@@ -152,9 +162,22 @@ class WindowFrame(QMainWindow):
         actions.zoom_reset.triggered.connect(lambda: self._zoom(0))
         actions.full_screen.toggled.connect(lambda on: self.showFullScreen() if on else self.showNormal())
         actions.choose_model.triggered.connect(self.picker.click)
+        self.view.link_activated.connect(self.ask_to_open)
         actions.open_log.triggered.connect(
             lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(paths.log_file().parent)))
         )
+
+    def is_at_work(self) -> bool:
+        """Whether conversations and models are on view, and not a welcome or a problem."""
+        return self.pages.currentWidget() is self.splitter
+
+    def let_work(self, allowed: bool) -> None:
+        """Whether the user may work on conversations and models now."""
+        for action in self.actions_.of_work():
+            action.setEnabled(allowed)
+        self.new_chat_button.setEnabled(allowed)
+        self.picker.setEnabled(allowed)
+        self.folder_drop.enabled = allowed
 
     # Looks
 
@@ -175,6 +198,7 @@ class WindowFrame(QMainWindow):
         self.state.font_scale = scale
         self.view.set_font_scale(scale)
         self.composer.set_font_scale(scale)
+        self.text_size_changed.emit(scale)
 
     @Slot(bool)
     def _on_sidebar(self, shown: bool) -> None:
