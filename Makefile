@@ -47,10 +47,10 @@ lint: .venv/.dev .venv/.program  ## style, types, who imports whom
 	$(PY) -m mypy
 	$(BIN)/lint-imports$(EXE)
 
-# The options keep dates, line numbers and line breaks out of the catalogues, so that a change shows only what it changes.
+# The options keep dates, places and line breaks out of the catalogues, so that a change shows only what it changes.
 translations: .venv/.dev  ## bring the translations up to date with the texts in the code
 	@mkdir -p build
-	$(PYBABEL) extract --add-location=file -k tr -k mark -k ntr:1,2 -o build/hearth.pot app/hearth
+	$(PYBABEL) extract --no-location -k tr -k mark -k ntr:1,2 -o build/hearth.pot app/hearth
 	$(PYBABEL) update --ignore-pot-creation-date --no-wrap --ignore-obsolete --previous \
 		-D hearth -i build/hearth.pot -d $(TRANSLATIONS)
 	$(PYBABEL) compile -D hearth -d $(TRANSLATIONS)
