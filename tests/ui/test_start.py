@@ -46,6 +46,24 @@ def test_a_home_that_is_a_file(starting: MainWindow, qtbot: QtBot, hearth_home: 
     assert starting.pages.currentWidget() is starting.welcome.widget
 
 
+def test_help_and_about_work_where_hearth_does_not_start(
+    starting: MainWindow, qtbot: QtBot, hearth_home: Path
+) -> None:
+    hearth_home.write_text("in the way")
+    _wait_for_problem(starting, qtbot)
+    starting.actions_.help.trigger()
+    beside = starting.side_windows
+    qtbot.waitUntil(lambda: beside.help is not None and beside.help.page is not None, timeout=30_000)
+    starting.actions_.about.trigger()
+    assert beside.about is not None
+    assert beside.about.isVisible()
+    beside.about.close()
+    assert beside.about is None
+    assert not starting.actions_.settings.isEnabled()
+    assert not starting.actions_.welcome.isEnabled()
+    assert not starting.actions_.new_chat.isEnabled()
+
+
 def test_a_database_from_the_future(starting: MainWindow, qtbot: QtBot) -> None:
     Hearth.open(thread_factory=qt_thread).close()
     with sqlite3.connect(database_file()) as connection:
