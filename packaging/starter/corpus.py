@@ -16,7 +16,7 @@ from names import NAMES
 from phrasing import rephrase
 
 # What a turn is about, and how often.
-_MIXTURE = {"help": 60, "outside": 18, "sum": 9, "talk": 9, "problem": 4}
+_MIXTURE = {"help": 53, "outside": 14, "sum": 21, "talk": 8, "problem": 4}
 _TURNS = ((1, 88), (2, 9), (3, 3))
 
 _THANKS = {
@@ -205,7 +205,8 @@ PATTERN = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
 
 def expand(rng: Random, question: str) -> str:
     """The question with one of the wordings in each `[…|…]`."""
-    return PATTERN.sub(lambda found: rng.choice(found.group(1).split("|")), question).strip()
+    filled = PATTERN.sub(lambda found: rng.choice(found.group(1).split("|")), question)
+    return " ".join(filled.split())  # an empty wording leaves two spaces
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,21 @@ from tokenizers import Tokenizer
 from vocabulary import TURN_END, TURN_START
 
 # What the folder is made of; the builder writes more for other kinds of models.
-FILES = ("genai_config.json", "model.onnx", "model.onnx.data", "tokenizer.json", "tokenizer_config.json")
-OPTIONS = ("block_size=32", "accuracy_level=4", "prune_lm_head=true", "shared_embeddings=true")
+FILES = (
+    "genai_config.json",
+    "model.onnx",
+    "model.onnx.data",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+)
+OPTIONS = (
+    "block_size=32",
+    "accuracy_level=4",
+    "prune_lm_head=true",
+    "shared_embeddings=true",
+    "nodes_to_exclude=/lm_head/MatMul",
+)
 
 GOLDEN_QUESTIONS = (
     "What can you do?",

@@ -37,6 +37,9 @@ def embeddings(
     result = torch.randn(tokens, width) * (LENGTH / 2 / width**0.5)
     turned = torch.linalg.qr(torch.randn(width, width))[0][:rank]  # no dimension of the network is special
     seen = torch.from_numpy(counts.sum(axis=1) > 0)
+    digits = [tokenizer.token_to_id(digit) for digit in "0123456789"]
+    seen[digits] = False  # the company that a digit keeps would only make it like the others
+    result[digits] *= 2
     result[seen] += (torch.from_numpy(words).float() @ turned)[seen]
     result[[tokenizer.token_to_id(topic_token(topic)) for topic in topics]] = (
         torch.from_numpy(goals).float() @ turned
