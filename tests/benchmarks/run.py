@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-WITHOUT_MODEL = ("store.py", "chat_view.py")
+WITHOUT_MODEL = ("store.py", "chat_view.py", "memory.py")
 WITH_MODEL = ("startup.py", "heartbeat.py", "stalls.py")
 
 
