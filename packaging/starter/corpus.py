@@ -16,7 +16,7 @@ from names import NAMES
 from phrasing import rephrase
 
 # What a turn is about, and how often.
-_MIXTURE = {"help": 53, "outside": 14, "sum": 21, "talk": 8, "problem": 4}
+_MIXTURE = {"help": 43, "outside": 12, "sum": 34, "talk": 8, "problem": 3}
 _TURNS = ((1, 88), (2, 9), (3, 3))
 
 _THANKS = {
@@ -282,6 +282,7 @@ class Corpus:
             for lesson in lessons
             for text in (*lesson["questions"], *lesson["keywords"], *[lesson["answer"]] * 8)
         ]
+        texts += ["user\n", "assistant\n"] * 1000  # one token each: they stand in every turn
         texts += [
             turn.question + "\n" + turn.answer
             for _ in range(4000)

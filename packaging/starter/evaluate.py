@@ -6,7 +6,7 @@ What is counted:
 
 - `help`: paraphrases in `evaluation/<language>.jsonl`, by somebody who had not seen the training questions. Right is an
   answer that holds one text of each list in `must`.
-- `sums`: pairs that training never saw. Right is an answer that ends in the result.
+- `sums`: pairs that training never saw, not as a step of another sum either. Right is an answer that ends in the result.
 - `outside`: questions of public benchmarks that no starter can answer. Right is an honest refusal that names the way to
   a bigger model. Left out where `--data` has none.
 - `false refusals`: refusals among the help questions and sums.
@@ -90,7 +90,9 @@ def help_cases(language: str) -> list[Case]:
 
 def sum_cases(language: str) -> list[Case]:
     rng = Random(f"sums {language}")
-    pairs = rng.sample(sums.held_out(), SUMS)
+    # A pair of one step is a step of other sums, which training does see.
+    unseen = [pair for pair in sums.held_out() if sums.answer(*pair, language).count("=") > 1]
+    pairs = rng.sample(unseen, SUMS)
     return [
         Case(f"sums {language}", [sums.ask(rng, a, sign, b, language)], ends_in(sums.result(a, sign, b)))
         for a, sign, b in pairs

@@ -21,7 +21,7 @@ class Shape:
     intermediate_size: int = 768
     num_hidden_layers: int = 4
     num_attention_heads: int = 8
-    num_key_value_heads: int = 4
+    num_key_value_heads: int = 8
     head_dim: int = 32
     rope_theta: float = 10_000.0
     rms_norm_eps: float = 1e-5

@@ -27,7 +27,7 @@ _ASK = {
                 "How much is {a} + {b}?",
                 "How much is {a} and {b}?",
                 "Add {a} and {b}.",
-                "Add {b} to {a}",
+                "Add {a} to {b}",
             ),
             *(
                 "What do you get when you add {a} and {b}?",
@@ -65,14 +65,11 @@ _ASK = {
                 "{a} − {b}",
             ),
             *(
-                "Take {b} away from {a}",
-                "What is left when I take {b} from {a}?",
                 "Calculate {a} - {b}",
                 "Compute {a}-{b}.",
             ),
             *(
                 "What is the difference between {a} and {b}?",
-                "Can you subtract {b} from {a}?",
                 "Please work out {a} - {b}",
             ),
             *(
@@ -186,9 +183,7 @@ def answer(a: int, sign: str, b: int, language: str) -> str:
     comma, so, stop = (", ", ". So ", ".") if language == "en" else ("，", "。所以 ", "。")
     turned = sign == "-" and b > a  # below zero: the other way round first
     steps = _steps(b, sign, a, comma) if turned else _steps(a, sign, b, comma)
-    if not turned and comma not in steps:
-        return steps + stop
-    return f"{steps}{so}{a} {sign} {b} = {result(a, sign, b)}{stop}"
+    return f"{steps}{so}{a} - {b} = {a - b}{stop}" if turned else steps + stop
 
 
 def _steps(a: int, sign: str, b: int, comma: str) -> str:

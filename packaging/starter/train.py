@@ -1,6 +1,6 @@
 """Trains the starter: lessons in, a Hugging Face checkpoint out.
 
-    python packaging/starter/train.py LESSONS.json CHECKPOINT [--steps 5600] [--seed 1] [--threads 2]
+    python packaging/starter/train.py LESSONS.json CHECKPOINT [--steps 4200] [--seed 1] [--threads 2]
 
 The same lessons, seed and threads give the same model on the same machine.
 """
@@ -19,21 +19,21 @@ from random import Random
 import numpy as np
 import torch
 from corpus import Corpus, Turn
-from meaning import embeddings
+from meaning import begin
 from network import Network, Shape
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from vocabulary import TURN_END, TURN_START, make_tokenizer, save_tokenizer, topic_token
 
 VOCABULARY = 5120
-STEPS = 5600
+STEPS = 4200
 ROW_TOKENS = 256
 ROWS = 8
 # Conversations to choose from while a row is filled.
 WAITING = 24
 DROPOUT = 0.05
 # Learning rates at the peak, for matrices (Muon, Jordan et al., 2024) and for the rest (AdamW).
-MATRIX_RATE, OTHER_RATE = 0.01, 0.003
+MATRIX_RATE, OTHER_RATE = 0.004, 0.0006
 WARMUP_STEPS = 60
 # Most answers are cut behind their topic: to find it is the hard part, and the words are known by heart early on.
 CUT_SHARE = 0.75
@@ -108,8 +108,7 @@ def rate(step: int, steps: int) -> float:
 def train(corpus: Corpus, tokenizer: Tokenizer, shape: Shape, steps: int) -> Network:
     """Train for `steps` batches of `ROWS * ROW_TOKENS` tokens; tells how it goes."""
     network = Network(shape)
-    table = network.embed_tokens.weight
-    table.data = embeddings(corpus.asked(), corpus.topics(), tokenizer, table.shape)
+    begin(network, corpus.asked(), corpus.topics(), tokenizer)
     matrices = [p for name, p in network.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in network.named_parameters() if p.ndim != 2 or "embed" in name]
     optimizers = [

@@ -60,7 +60,7 @@ def test_every_step_of_a_sum_is_true(language: str) -> None:
         steps = re.findall(r"(\d+) ([+-]) (\d+) = (-?\d+)", answer)
         assert steps
         assert all(sums.result(int(x), s, int(y)) == int(z) for x, s, y, z in steps)
-        assert answer.rstrip(".。").endswith(f"{a} {sign} {b} = {sums.result(a, sign, b)}")
+        assert answer.rstrip(".。").endswith(f" = {sums.result(a, sign, b)}")
 
 
 def test_sums_that_are_kept_for_the_evaluation_are_never_drawn() -> None:
