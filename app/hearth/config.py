@@ -192,7 +192,8 @@ def models_root(config: Config) -> Path:
     """The folder that holds the models; what is not a whole path counts from the home folder."""
     if not config.folders.models:
         return models_folder()
-    return home() / Path(config.folders.models).expanduser()
+    # Not Path.expanduser, which raises where a user is unknown: then the folder is one that is not there.
+    return home() / os.path.expanduser(config.folders.models)  # noqa: PTH111
 
 
 def with_recommended(defaults: DefaultsSection, sampling: Mapping[str, float]) -> DefaultsSection:

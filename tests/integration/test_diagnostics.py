@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,20 @@ def test_the_users_folder_is_not_named(
     assert str(tmp_path) not in text
     assert f"Home: {Path('~', home().name)}" in text
     assert "could not be opened" in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there every folder is written so")
+def test_the_users_folder_is_not_named_where_it_must_be_escaped(
+    hearth_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = tmp_path / 'C:\\Users\\"name"'
+    monkeypatch.setenv("HOME", str(user))
+    (user / "models").mkdir(parents=True)
+    with closing(Hearth.open()) as hearth:
+        hearth.change_settings({"folders.models": str(user / "models")})
+        text = diagnostics(hearth)
+    assert '- folders.models = "~/models"' in text.splitlines()
+    assert "Users" not in text
 
 
 def test_a_folder_that_only_begins_like_the_users_is_named_whole(

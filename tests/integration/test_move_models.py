@@ -316,6 +316,28 @@ def test_a_model_that_cannot_be_read(opened: Hearth, far: Path, monkeypatch: pyt
     assert list(far.iterdir()) == []
 
 
+def test_a_folder_in_a_model_that_cannot_be_read(
+    opened: Hearth, far: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = opened.models.root / "two" / "inside"
+    inside.mkdir()
+    (inside / "notes.txt").write_text("mine")
+    real_scandir = os.scandir
+
+    def fail(path: Any = ".") -> Any:
+        if Path(path) == inside:
+            raise OSError(5, "Input/output error", str(path))
+        return real_scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", fail)
+        with pytest.raises(ModelFileInvalid, match="inside"):
+            opened.move_models(far)
+    check_models(opened, opened.models.root)
+    assert (inside / "notes.txt").read_text() == "mine"
+    assert list(far.iterdir()) == []
+
+
 def test_a_disk_that_does_not_keep_what_is_written(
     opened: Hearth, far: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -487,6 +509,36 @@ def test_a_move_killed_before_the_setting_is_taken_back(opened: Hearth, target: 
             assert not (target / name).exists()
         again.move_models(target)
         check_models(again, target)
+
+
+def test_what_could_not_be_taken_back_is_taken_back_at_the_next_start(opened: Hearth, target: Path) -> None:
+    opened.close()
+    source = opened.models.root
+    run_killed(
+        """
+        from hearth import config_file
+        from hearth.errors import HomeUnwritable
+        def locked(*_):
+            raise HomeUnwritable(path="home", reason="locked")
+        config_file.change_config = locked
+        real = Path.rename
+        def rename(path, to):
+            if path == target / "two":
+                raise PermissionError(13, "a virus scanner has it open")
+            return real(path, to)
+        Path.rename = rename
+        try:
+            hearth.move_models(target)
+        except HomeUnwritable:
+            die()
+        """,
+        target,
+    )
+    assert (target / "two" / "manifest.json").is_file()
+    assert not (target / "one").exists()
+    with closing(Hearth.open()) as again:
+        check_models(again, source)
+        assert not (target / "two").exists()
 
 
 def test_a_move_killed_after_the_setting_is_finished_at_the_next_start(opened: Hearth, target: Path) -> None:

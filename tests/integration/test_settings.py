@@ -18,6 +18,7 @@ from hearth.engine.sampling_params import SamplingParams
 from hearth.errors import (
     ConfigInvalid,
     ConfigUnknownKey,
+    HearthError,
     ModelFolderMissing,
     ModelsBusy,
     ModelsFolderUnusable,
@@ -236,6 +237,8 @@ def test_a_models_folder_that_is_not_there_is_refused(opened: Hearth, tmp_path: 
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelsFolderUnusable, match="file"):
         opened.change_settings({"folders.models": str(tmp_path / "file")})
+    with pytest.raises(ModelsFolderUnusable, match="file"):
+        opened.change_settings({"folders.models": str(tmp_path / "file" / "models")})
     assert load_config() == Config()
     assert not (tmp_path / "nowhere").exists()
 
@@ -252,6 +255,28 @@ def test_a_models_folder_whose_disk_is_gone_is_told_at_the_start(hearth_home: Pa
         opened.change_settings({"folders.models": None})
         assert opened.config_error is None
         assert opened.models.root == hearth_home / "models"
+
+
+def test_a_models_folder_that_cannot_be_read_can_be_left(hearth_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    change_config(hearth_home / "config.toml", {"folders.models": str(tmp_path / "file")})
+    with closing(Hearth.open()) as opened:
+        assert isinstance(opened.config_error, ModelsFolderUnusable)
+        with pytest.raises(HearthError):
+            opened.models.list()
+        opened.change_settings({"folders.models": None})
+        assert opened.config_error is None
+        assert opened.models.root == hearth_home / "models"
+        assert opened.models.list() == []
+
+
+def test_what_was_removed_does_not_stay_in_a_folder_that_is_left(opened: Hearth, tmp_path: Path) -> None:
+    opened.models.import_folder(write_model_folder(tmp_path / "tiny"))
+    removed = opened.models.remove("tiny")
+    assert removed.path.is_dir()
+    (tmp_path / "big").mkdir()
+    opened.change_settings({"folders.models": str(tmp_path / "big")})
+    assert not removed.path.exists()
 
 
 def test_the_models_folder_stays_while_a_model_is_imported(opened: Hearth, tmp_path: Path) -> None:

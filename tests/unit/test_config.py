@@ -121,7 +121,13 @@ def test_a_wrong_value_is_refused_with_what_is_expected(tmp_path: Path, text: st
 
 @pytest.mark.parametrize(
     ("value", "folder"),
-    [("", "home/models"), ("/big/models", "/big/models"), ("../other", "home/../other"), ("~/m", "me/m")],
+    [
+        ("", "home/models"),
+        ("/big/models", "/big/models"),
+        ("../other", "home/../other"),
+        ("~/m", "me/m"),
+        ("~nobody-here/m", "home/~nobody-here/m"),
+    ],
 )
 def test_the_models_folder(value: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "me"))

@@ -1,9 +1,9 @@
 """The models on this machine: a folder each, with a manifest.
 
 A copied model appears by one rename, when it is whole; until then it lies in `.incoming`. A removed one lies in
-`.trash` until the program closes. A model that was registered in place has a folder with a manifest only, and its
-own files, which belong to the owner, are never touched. Models that are part of Hearth lie among its resources, where
-nothing is ever written.
+`.trash` until the program closes or uses another folder. A model that was registered in place has a folder with a
+manifest only, and its own files, which belong to the owner, are never touched. Models that are part of Hearth lie
+among its resources, where nothing is ever written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from stat import S_ISDIR
 from threading import Lock, get_ident
 
 import msgspec
@@ -34,6 +33,7 @@ from hearth.errors import (
     ModelNotFound,
     ModelsBusy,
     ModelsFolderUnusable,
+    because,
     writing_failed,
 )
 from hearth.i18n import tr
@@ -72,7 +72,7 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class RemovedModel:
-    """A model that was removed and can be restored until the program closes."""
+    """A model that was removed and can be restored until the program closes or uses another folder."""
 
     name: str
     path: Path
@@ -166,7 +166,7 @@ class ModelRegistry:
 
         Raises:
             ModelNameInvalid, ModelNameTaken: the name cannot be used.
-            DiskFull, HomeUnwritable, ModelFolderMissing: it cannot be stored.
+            DiskFull, HomeUnwritable, ModelFolderMissing, ModelsFolderUnusable: it cannot be stored.
             ModelsBusy: the models are being moved.
             ImportCancelled: `cancelled` said so.
             HearthError: whatever ModelFolder.open finds wrong with it.
@@ -266,7 +266,7 @@ class ModelRegistry:
         ModelFolder.open(entry.path)
 
     def remove(self, name: str) -> RemovedModel:
-        """Take a model out of the store; `restore` brings it back until the program closes.
+        """Take a model out of the store; `restore` brings it back until the program closes or uses another folder.
 
         Raises:
             ModelNotFound: there is no such model.
@@ -368,17 +368,19 @@ def check_models_folder(root: Path) -> None:
 
     Raises:
         ModelFolderMissing: it is not there, as when its disk is unplugged.
-        ModelsFolderUnusable: it is no folder.
+        ModelsFolderUnusable: it is no folder, or cannot be read.
     """
     if root == models_folder():
         return
     try:
-        if not S_ISDIR(root.stat().st_mode):
-            raise ModelsFolderUnusable(path=str(root), reason=tr("it is not a folder"))
+        with os.scandir(root):
+            return
     except FileNotFoundError as error:
         raise ModelFolderMissing(path=str(root)) from error
-    except OSError:  # whoever uses it says what is wrong
-        return
+    except NotADirectoryError as error:
+        raise ModelsFolderUnusable(path=str(root), reason=tr("it is not a folder")) from error
+    except OSError as error:
+        raise ModelsFolderUnusable(path=str(root), reason=because(error)) from error
 
 
 def _built_in_entries(folders: Sequence[Path]) -> tuple[ModelEntry, ...]:

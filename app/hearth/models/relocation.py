@@ -14,9 +14,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from hearth.errors import (
     DiskFull,
+    ModelFileInvalid,
     ModelInUse,
     ModelsFolderTaken,
     ModelsFolderUnusable,
@@ -48,13 +50,14 @@ class Relocation:
             ModelsFolderUnusable: it cannot be made or written to, or lies in the source.
             ModelsFolderTaken: it has something else of a model's name.
             DiskFull: there is too little space.
+            ModelFileInvalid: a model cannot be read.
         """
-        if self.target.exists() and not self.target.is_dir():
-            raise ModelsFolderUnusable(path=str(self.target), reason=tr("it is a file"))
-        if self.target.resolve().is_relative_to(self.source.resolve()):
-            reason = tr("it lies in the folder that the models are in now")
-            raise ModelsFolderUnusable(path=str(self.target), reason=reason)
         try:
+            if self.target.exists() and not self.target.is_dir():
+                raise ModelsFolderUnusable(path=str(self.target), reason=tr("it is a file"))
+            if self.target.resolve().is_relative_to(self.source.resolve()):
+                reason = tr("it lies in the folder that the models are in now")
+                raise ModelsFolderUnusable(path=str(self.target), reason=reason)
             self.target.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.target):
                 pass
@@ -112,8 +115,9 @@ class Relocation:
                 raise writing_failed(self.target, error) from error
             self._placed.append(name)
 
-    def undo(self) -> None:
-        """Take back what `place` did; the copies lie in the stage again."""
+    def undo(self) -> bool:
+        """Take back what `place` did; the copies lie in the stage again. Whether all of it could be taken back."""
+        left = []
         for name in self._placed:
             old, new = self.source / name, self.target / name
             try:
@@ -128,12 +132,14 @@ class Relocation:
                     new.rename(self._stage / name)
             except OSError as error:
                 log.error("%s could not be moved back: %s", new, error)
-        self._placed.clear()
+                left.append(name)
+        self._placed = left
+        return not left
 
-    def undo_killed(self) -> None:
-        """Take back what another process placed before it was killed."""
+    def undo_killed(self) -> bool:
+        """Take back what another process placed before it was killed. Whether all of it could be taken back."""
         self._placed = list(self.names)
-        self.undo()
+        return self.undo()
 
     def discard(self) -> None:
         """Delete the copies in the stage."""
@@ -212,10 +218,18 @@ class Relocation:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Everything in a folder, from the outside in; links are not followed."""
-    for root, folders, files in os.walk(folder):
+    """Everything in a folder, from the outside in; links are not followed.
+
+    Raises:
+        ModelFileInvalid: a folder cannot be read: what is in it must not be left out, for the old model goes.
+    """
+    for root, folders, files in os.walk(folder, onerror=_unreadable):
         for name in sorted([*folders, *files]):
             yield Path(root, name)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise ModelFileInvalid(file=str(error.filename), reason=because(error)) from error
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -233,6 +247,8 @@ def _is_copy(file: Path, copy: Path) -> bool:
 
 def _prune(folder: Path, staged: Path) -> None:
     """Leave in a half-made copy only what may be whole files of the model."""
+    if not os.path.lexists(staged):
+        return
     for path in [staged, *_walk(staged)]:
         original = folder / path.relative_to(staged)
         if not os.path.lexists(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import re
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -111,8 +112,13 @@ def _differing(config: msgspec.Struct, default: msgspec.Struct, table: str = "")
         if isinstance(value, msgspec.Struct):
             yield from _differing(value, standard, f"{name}.")
         elif value != standard:
-            shown = msgspec.json.encode(value).decode() if _is_harmless(name, field.type) else None
-            yield f"{name} = " + (shown or tr("(set, not shown)"))
+            shown = _shown(value) if _is_harmless(name, field.type) else tr("(set, not shown)")
+            yield f"{name} = {shown}"
+
+
+def _shown(value: object) -> str:
+    # Before it is encoded: the user's folder would not be known in C:\\Users\\name.
+    return msgspec.json.encode(_without_user_folder(value) if isinstance(value, str) else value).decode()
 
 
 def _is_harmless(name: str, annotation: Any) -> bool:
@@ -145,7 +151,10 @@ def _size(count: int) -> str:
 
 def _without_user_folder(text: str) -> str:
     """The user's own folder, whose name is often theirs, becomes `~`."""
-    folder = str(Path.home())
-    if folder == Path(folder).anchor:
+    home = Path.home()
+    if home == Path(home.anchor):
         return text
-    return re.sub(re.escape(folder) + r"(?=[\\/\s\"']|$)", "~", text)
+    # On Windows a path may be written with either stroke, and in small letters or large ones.
+    folder = r"[\\/]".join(re.escape(part.strip(r"\/")) for part in home.parts)
+    flags = re.IGNORECASE if sys.platform == "win32" else re.NOFLAG
+    return re.sub(folder + r"(?=[\\/\s\"']|$)", "~", text, flags=flags)

@@ -21,7 +21,7 @@ from hearth.config import (
     write_default_config,
 )
 from hearth.conversations.store import ConversationStore
-from hearth.errors import HearthError
+from hearth.errors import HearthError, ModelsBusy
 from hearth.hardware.machine import read_machine
 from hearth.home import ensure_home
 from hearth.log import use_level
@@ -73,7 +73,7 @@ class Hearth:
 
         Raises:
             HomeUnwritable, DatabaseFromTheFuture, DatabaseDamaged, DatabaseBusy: it cannot be opened.
-            ConfigUnknownKey, ConfigInvalid, ModelFolderMissing: where `strict_config` is set.
+            ConfigUnknownKey, ConfigInvalid, ModelFolderMissing, ModelsFolderUnusable: where `strict_config` is set.
         """
         ensure_home()
         config, config_error = Config(), None
@@ -140,15 +140,24 @@ class Hearth:
         """Work with the models in another folder; those that lay elsewhere are unloaded."""
         try:
             with self.models.exclusively():
-                before = {entry.name: entry.path for entry in self.models.list()}
+                before = self._model_folders()
+                self.models.purge_removed()  # nobody would find it there once the folder is another
                 self.models.use_folder(root)
-                after = {entry.name: entry.path for entry in self.models.list()}
-        except HearthError as error:  # only where the file was changed by hand: the next start takes it
+        except ModelsBusy as error:  # only where the file was changed by hand: the next start takes it
             log.warning("The models folder is not changed to %s now: %s", root, error)
             return
+        after = self._model_folders()
         for status in self.pool.statuses():
-            if status.name in before and before[status.name] != after.get(status.name):
+            if status.name not in after or before.get(status.name) != after[status.name]:
                 self.pool.unload(status.name)
+
+    def _model_folders(self) -> dict[str, Path]:
+        """Where each model lies; none where the models folder cannot be read, which must not keep it in use."""
+        try:
+            return {entry.name: entry.path for entry in self.models.list()}
+        except HearthError as error:
+            log.warning("The models in %s cannot be listed: %s", self.models.root, error)
+            return {}
 
     def move_models(
         self,

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import sys
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path, PurePath
@@ -112,10 +113,9 @@ def _standard_texts(licence: str) -> tuple[Path, ...]:
 
 
 def _python() -> Package:
-    text = Path(os.__file__).parent / "LICENSE.txt"
-    return Package(
-        "Python", platform.python_version(), "PSF-2.0", tuple(file for file in (text,) if file.is_file())
-    )
+    texts = (folder / "LICENSE.txt" for folder in (Path(os.__file__).parent, Path(sys.base_prefix)))
+    text = next((text for text in texts if text.is_file()), None)  # the second is where Windows has it
+    return Package("Python", platform.python_version(), "PSF-2.0", (text,) if text else ())
 
 
 def _normal(name: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from hearth.config import load_config
 from hearth.conversations.owner import is_running, this_process
-from hearth.errors import ImportCancelled, MoveCancelled, OldModelsStay
+from hearth.errors import HearthError, ImportCancelled, MoveCancelled
 from hearth.models.relocation import Relocation
 from hearth.paths import models_folder
 
@@ -69,26 +69,27 @@ def move_models(
 
 
 def finish_move(hearth: Hearth) -> None:
-    """Finish or take back what a killed process left of a move. Never raises for it."""
+    """Finish or take back what an earlier process left of a move. What cannot be done now waits for the next start."""
     try:
-        note = msgspec.convert(hearth.conversations.get_setting(_NOTE), MoveNote | None)
-    except msgspec.ValidationError as error:
-        log.warning("The note of a move cannot be read: %s", error)
-        return
+        _finish(hearth)
+    except (HearthError, OSError, msgspec.ValidationError) as error:
+        log.warning("A move of the models could not be finished: %s", error)
+
+
+def _finish(hearth: Hearth) -> None:
+    note = msgspec.convert(hearth.conversations.get_setting(_NOTE), MoveNote | None)
     if note is None or is_running(note.owner):
         return
     source, target = Path(note.source), Path(note.target)
     relocation = Relocation(source, target, note.names)
     if hearth.models.root == target:
         if source.exists():  # its disk may be unplugged
-            try:
-                _remove_old(hearth, relocation)
-            except OldModelsStay as error:
-                log.warning("%s", error)
+            _remove_old(hearth, relocation)
         return
     if hearth.models.root == source and not note.placed:
         log.warning("Moving the models to %s was cut short; they stay in %s", target, source)
-        relocation.undo_killed()
+        if not relocation.undo_killed():
+            return
     hearth.conversations.set_setting(_NOTE, None)
 
 
@@ -109,8 +110,8 @@ def _switch(hearth: Hearth, relocation: Relocation, setting: dict[str, str | Non
         relocation.place()
         hearth.change_settings(setting)
     except BaseException:
-        relocation.undo()
-        hearth.conversations.set_setting(_NOTE, None)
+        if relocation.undo():  # else the next start tries again
+            hearth.conversations.set_setting(_NOTE, None)
         raise
     _write_note(hearth, msgspec.structs.replace(note, placed=True))
 
