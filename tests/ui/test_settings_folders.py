@@ -19,7 +19,7 @@ from hearth.services.hearth import Hearth
 from hearth.ui.settings import folders_page
 from hearth.ui.settings.folders_page import folder_bytes
 from hearth.ui.settings.move_dialog import MoveDialog
-from hearth.ui.settings.transfer_progress import TransferProgress
+from hearth.ui.transfer_progress import TransferProgress
 from hearth.ui.wording import size_text
 from settings_desk import Desk, open_desk
 
@@ -285,7 +285,7 @@ def test_a_dialog_that_is_closed_by_the_program_stops_the_move(with_model: Desk,
 
 def test_the_time_left_is_told(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("hearth.ui.settings.transfer_progress.time.monotonic", lambda: now)
+    monkeypatch.setattr("hearth.ui.transfer_progress.time.monotonic", lambda: now)
     progress = TransferProgress("Progress")
     qtbot.addWidget(progress)
     now += 30

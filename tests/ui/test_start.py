@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
 
+from hearth.errors import HearthError
 from hearth.paths import config_file, database_file
 from hearth.services.hearth import Hearth
 from hearth.ui.main_window import MainWindow
@@ -44,6 +46,45 @@ def test_a_home_that_is_a_file(starting: MainWindow, qtbot: QtBot, hearth_home: 
     with qtbot.waitSignal(starting.ready, timeout=30_000):
         starting.problem.button.click()
     assert starting.pages.currentWidget() is starting.welcome.widget
+
+
+def test_the_welcome_comes_back_after_a_start_that_failed_half_way(qtbot: QtBot) -> None:
+    """The first try leaves a database behind, so that the second does not look like a first start."""
+    tries: list[Hearth] = []
+
+    def open_hearth() -> Hearth:
+        tries.append(Hearth.open(thread_factory=qt_thread))
+        if len(tries) == 1:
+            tries[0].close()
+            raise HearthError(detail="half way")
+        return tries[-1]
+
+    window = MainWindow(open_hearth)
+    window.show()
+    _wait_for_problem(window, qtbot)
+    with qtbot.waitSignal(window.ready, timeout=30_000):
+        window.problem.button.click()
+    assert window.welcome.widget is not None
+    assert window.pages.currentWidget() is window.welcome.widget
+    window.close()
+    qtbot.waitUntil(window.is_closed, timeout=30_000)
+    window.deleteLater()
+
+
+def test_no_column_is_painted_over_another_in_a_narrow_window(open_window: Callable[[], Any]) -> None:
+    window = open_window().window
+    window.resize(640, 600)
+    assert window.width() == 640
+    window.actions_.toggle_panel.setChecked(True)
+    assert window.panel.isVisible()
+    window.resize(100, 600)
+    columns = [window.splitter.widget(place) for place in range(3)]
+    for left, right in pairwise(columns):
+        assert left.geometry().right() < right.geometry().left()
+    assert window.panel.geometry().right() < window.splitter.width()
+    window.actions_.toggle_panel.setChecked(False)
+    window.resize(100, 600)
+    assert window.width() < 640
 
 
 def test_help_and_about_work_where_hearth_does_not_start(

@@ -263,7 +263,7 @@ def test_a_restart_remembers(open_window: Callable[[], Any], stories_float32: Pa
     hand.activate()
     select(hand, 1)
     hand.wait(lambda: on_view(hand, "A dog"))
-    hand.window.resize(700, 500)
+    hand.window.resize(780, 500)
     hand.window.actions_.zoom_in.trigger()
     hand.window.actions_.toggle_sidebar.trigger()
     hand.close()
@@ -272,7 +272,7 @@ def test_a_restart_remembers(open_window: Callable[[], Any], stories_float32: Pa
     again.wait(lambda: on_view(again, "A dog"))
     window = again.window
     assert window.models.current == "stories"
-    assert (window.width(), window.height()) == (700, 500)
+    assert (window.width(), window.height()) == (780, 500)
     assert window.state.font_scale == 1.1
     assert not window.sidebar.isVisible()
     assert window.panel.isVisible()

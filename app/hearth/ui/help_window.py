@@ -31,6 +31,7 @@ from hearth.ui.help.history import History, Place
 from hearth.ui.help.page_view import START, PageView, Top
 from hearth.ui.help.results import Results
 from hearth.ui.tasks import Tasks
+from hearth.ui.to_front import bring_to_front
 
 _log = logging.getLogger(__name__)
 
@@ -152,9 +153,7 @@ class HelpWindow(QWidget):
         Args:
             section: the heading, or its anchor, to begin at.
         """
-        self.show()
-        self.raise_()
-        self.activateWindow()
+        bring_to_front(self)
         if self._library is None:
             self._wanted = (page_id or "", section or "")
         else:

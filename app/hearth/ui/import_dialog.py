@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QFont
 from PySide6.QtWidgets import (
     QDialog,
@@ -17,7 +16,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QRadioButton,
     QStackedWidget,
@@ -29,7 +27,8 @@ from hearth.errors import HearthError
 from hearth.i18n import tr
 from hearth.ui.tasks import Lane, Tasks
 from hearth.ui.theme import FontSize, font
-from hearth.ui.wording import error_text, size_text, time_left_text
+from hearth.ui.transfer_progress import TransferProgress
+from hearth.ui.wording import error_text, size_text
 
 if TYPE_CHECKING:
     from hearth.models.registry import ModelEntry, ModelRegistry
@@ -86,22 +85,6 @@ def name_problem(name: str, taken: frozenset[str]) -> str:
     return ""
 
 
-class _Progress(QObject):
-    """Carries an import's progress to the main thread, at most ten times a second."""
-
-    moved = Signal(float, float)
-
-    def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
-        self._told = 0.0
-
-    def tell(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._told >= 0.1 or done == total:
-            self._told = now
-            self.moved.emit(float(done), float(total))  # a Qt int has 32 bits
-
-
 class ImportDialog(QDialog):
     """Reads a folder, shows what it is, and imports it.
 
@@ -126,9 +109,6 @@ class ImportDialog(QDialog):
         self._facts: FolderFacts | None = None
         self._cancelled = Event()
         self._running = False
-        self._began = 0.0
-        self._progress = _Progress(self)
-        self._progress.moved.connect(self._on_progress)
         self._heading = QLabel(path.name or str(path), self)
         self._heading.setProperty("kind", "title")
         self._heading.setFont(font(FontSize.TITLE, weight=QFont.Weight.DemiBold))
@@ -175,7 +155,7 @@ class ImportDialog(QDialog):
         if self._running:
             self._cancelled.set()
             self.cancel_button.setEnabled(False)
-            self._left.setText(tr("Cancelling…"))
+            self.progress.say(tr("Cancelling…"))
         else:
             super().reject()
 
@@ -207,15 +187,8 @@ class ImportDialog(QDialog):
         self.in_place_choice.setToolTip(
             tr("No copy is made. The model stops working when the folder is moved.")
         )
-        self._bar = QProgressBar(page)
-        self._bar.setTextVisible(False)
-        self._bar.setRange(0, 1000)
-        self._bar.setFixedHeight(6)
-        self._bar.setAccessibleName(tr("Progress of the import"))
-        self._left = QLabel(page)
-        self._left.setProperty("kind", "secondary")
-        self._bar.hide()
-        self._left.hide()
+        self.progress = TransferProgress(tr("Progress of the import"), page)
+        self.progress.hide()
         choice = QVBoxLayout()
         choice.setSpacing(4)
         choice.addWidget(self.copy_choice)
@@ -226,8 +199,7 @@ class ImportDialog(QDialog):
         form.addRow(tr("Name"), self.name_field)
         form.addRow("", self._trouble)
         form.addRow(tr("Files"), choice)
-        form.addRow(self._bar)
-        form.addRow(self._left)
+        form.addRow(self.progress)
         return page
 
     def _build_problem(self) -> QWidget:
@@ -278,7 +250,7 @@ class ImportDialog(QDialog):
     @Slot()
     def _on_import(self) -> None:
         registry, path, name = self._registry, self._path, self.name_field.text()
-        in_place, cancelled, progress = self.in_place_choice.isChecked(), self._cancelled, self._progress
+        in_place, cancelled, progress = self.in_place_choice.isChecked(), self._cancelled, self.progress
 
         def job() -> ModelEntry | None:
             try:
@@ -292,7 +264,7 @@ class ImportDialog(QDialog):
 
         self._set_running(True)
         self._trouble.setText("")
-        self._began = time.monotonic()
+        self.progress.begin()
         self._tasks.run(job, owner=self, lane=Lane.FILES).success(self._on_imported).failure(
             self._on_import_failed
         )
@@ -309,25 +281,12 @@ class ImportDialog(QDialog):
         self._set_running(False)
         self._trouble.setText(error_text(error))
 
-    @Slot(float, float)
-    def _on_progress(self, done: float, total: float) -> None:
-        if total <= 0 or not self._running or self._cancelled.is_set():
-            return
-        self._bar.setValue(round(1000 * done / total))
-        passed = time.monotonic() - self._began
-        text = tr("{done} of {total}", done=size_text(int(done)), total=size_text(int(total)))
-        if done > 0 and passed > 1:
-            text += " · " + time_left_text(passed * (total - done) / done)
-        self._left.setText(text)
-
     def _set_running(self, running: bool) -> None:
         self._running = running
         for widget in (self.name_field, self.copy_choice, self.in_place_choice):
             widget.setEnabled(not running)
         self.import_button.setEnabled(not running)
-        self._bar.setVisible(running)
-        self._left.setVisible(running)
-        self._left.setText("")
+        self.progress.setVisible(running)
 
     @Slot()
     def _on_another(self) -> None:

@@ -13,16 +13,19 @@ from hearth.ui import theme
 from hearth.ui.qt_language import use_qt_language
 
 if TYPE_CHECKING:
+    from hearth.services.hearth import Hearth
     from hearth.ui.main_window import MainWindow
 
 
 class LiveSettings(QObject):
     """Hears of every change, whoever made it."""
 
-    def __init__(self, config: Config, window: MainWindow) -> None:
+    def __init__(self, hearth: Hearth, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self._config = config
+        self._hearth = hearth
+        self._config = hearth.config
+        self._error = _error(hearth)
         window.bridge.settings_changed.connect(self._on_changed)
 
     @Slot(object)
@@ -35,7 +38,9 @@ class LiveSettings(QObject):
         if config.folders != old.folders:
             window.models.refresh()
         window.chat.show_defaults()
-        window.chat.show_config_error()
+        if _error(self._hearth) != self._error:  # one that was put away stays away
+            self._error = _error(self._hearth)
+            window.chat.show_config_error()
         if i18n.language() != window.language:
             # What the old widgets have asked for comes first.
             window.tasks.run(lambda: None, owner=self).success(lambda _: self._speak())
@@ -47,3 +52,8 @@ class LiveSettings(QObject):
         if isinstance(app, QApplication):
             use_qt_language(app)
         self._window.rebuild()
+
+
+def _error(hearth: Hearth) -> object:
+    """What tells one error of the settings from another: code and parameters."""
+    return hearth.config_error and hearth.config_error.args

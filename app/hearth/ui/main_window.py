@@ -62,6 +62,7 @@ class MainWindow(WindowFrame):
         self.tasks = Tasks(self)
         self.tasks.failed.connect(self.show_error)
         self.side_windows = SideWindows(self.tasks, self)
+        self.side_windows.help_wanted.connect(self.open_help)
         self.side_windows.text_size_chosen.connect(self.set_text_size)
         self.side_windows.link_activated.connect(self.ask_to_open)
         self.text_size_changed.connect(self.side_windows.set_text_size)
@@ -118,7 +119,7 @@ class MainWindow(WindowFrame):
             return
         self.bridge = UiBridge(hearth, self)
         self.answers = LiveAnswers(hearth, self.bridge, self.tasks)
-        LiveSettings(hearth.config, self)
+        LiveSettings(hearth, self)
         self._put_to_work(hearth, welcomed=remembered.welcomed)
         self.chat.load_starter = not remembered.welcomed  # while the welcome is read
         self.models.start(remembered.model)

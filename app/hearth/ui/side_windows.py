@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import shiboken6
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QDialog, QWidget
 
 from hearth.ui.to_front import bring_to_front
 
@@ -25,10 +26,12 @@ class SideWindows(QObject):
         settings, about, help: those that are open; None for one that is not. The help is kept once it was opened.
 
     Signals:
+        help_wanted: F1 was pressed in a dialog, which keeps keys from the menu of the main window.
         text_size_chosen: one of FONT_SCALES.
         link_activated: the address of a link that leads out of Hearth.
     """
 
+    help_wanted = Signal()
     text_size_chosen = Signal(float)
     link_activated = Signal(str)
 
@@ -47,6 +50,7 @@ class SideWindows(QObject):
             self.settings = SettingsDialog(hearth, self._tasks, text_size, self._window)
             self.settings.text_size_chosen.connect(self.text_size_chosen)
             self.settings.finished.connect(self._on_settings_closed)
+            self._lead_to_help(self.settings)
         bring_to_front(self.settings)
 
     def open_about(self, hearth: Hearth | None) -> None:
@@ -56,6 +60,7 @@ class SideWindows(QObject):
 
             self.about = AboutDialog(hearth, self._tasks, self._window)
             self.about.finished.connect(self._on_about_closed)
+            self._lead_to_help(self.about)
         bring_to_front(self.about)
 
     def open_help(self, text_size: float, page: str | None = None) -> None:
@@ -83,6 +88,9 @@ class SideWindows(QObject):
             self.help.close()
             shiboken6.delete(self.help)  # has no parent that would do it
             self.help = None
+
+    def _lead_to_help(self, dialog: QDialog) -> None:
+        QShortcut(QKeySequence("F1"), dialog, self.help_wanted.emit)
 
     def _on_settings_closed(self) -> None:
         if self.settings is not None:

@@ -22,6 +22,7 @@ class Whereabouts:
         conversation_id: the conversation on view; None for a new chat.
         settings: what the conversation on view sets; a new chat has it nowhere else.
         draft: what stands in the composer.
+        edits: what stands in the editors of questions that are being edited, by the ids of their messages.
         place: where the reader is in the chat; None at its end, which is followed.
         last_model: the model last chosen.
         deleted: the conversations whose deletion can be undone, the last one last.
@@ -34,6 +35,7 @@ class Whereabouts:
     conversation_id: str | None
     settings: ConversationSettings
     draft: str
+    edits: dict[str, str]
     place: tuple[int, int, int] | None
     last_model: str | None
     deleted: tuple[str, ...]
@@ -52,6 +54,7 @@ def note_whereabouts(window: MainWindow) -> Whereabouts:
         conversation_id=session.conversation.id if session.conversation else None,
         settings=session.settings,
         draft=window.composer.text(),
+        edits=window.view.edits(),
         place=window.view.reading_place(),
         last_model=window.models.last,
         deleted=tuple(window.conversations.deleted),
@@ -81,6 +84,8 @@ def go_back(window: MainWindow, where: Whereabouts) -> None:
         window.welcome.show(where.welcome_page)
 
     def settle(_: None) -> None:
+        for message_id, text in where.edits.items():
+            window.view.edit_message(message_id, text)
         if where.place is not None:
             window.view.go_to(where.place)
         widget = window.findChild(QWidget, where.focus) if where.focus else None

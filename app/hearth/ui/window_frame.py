@@ -37,6 +37,7 @@ from hearth.ui.window_state import FONT_SCALES
 from hearth.ui.window_style import window_style
 
 TITLE = "Hearth"
+_LEAST_WIDTH = 560
 
 
 class WindowFrame(QMainWindow):
@@ -58,7 +59,7 @@ class WindowFrame(QMainWindow):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setMinimumSize(560, 420)
+        self.setMinimumHeight(420)
         self.folder_drop = FolderDrop(self)
         self._build()
         theme.theme().changed.connect(self._restyle)
@@ -186,6 +187,7 @@ class WindowFrame(QMainWindow):
         self.actions_.toggle_panel.setChecked(self.state.panel)
         self.sidebar.setVisible(self.state.sidebar)
         self.panel.setVisible(self.state.panel)
+        self._keep_columns_apart()
         self.set_text_size(self.state.font_scale)
         full_screen = self.actions_.full_screen
         full_screen.blockSignals(True)
@@ -204,11 +206,20 @@ class WindowFrame(QMainWindow):
     def _on_sidebar(self, shown: bool) -> None:
         self.state.sidebar = shown
         self.sidebar.setVisible(shown)
+        self._keep_columns_apart()
 
     @Slot(bool)
     def _on_panel(self, shown: bool) -> None:
         self.state.panel = shown
         self.panel.setVisible(shown)
+        self._keep_columns_apart()
+
+    def _keep_columns_apart(self) -> None:
+        """No narrower than the columns that are shown; a window that is too narrow grows."""
+        columns = (self.splitter.widget(place) for place in range(self.splitter.count()))
+        widths = [column.minimumWidth() for column in columns if column and not column.isHidden()]
+        handles = self.splitter.handleWidth() * (len(widths) - 1)
+        self.setMinimumWidth(max(_LEAST_WIDTH, sum(widths) + handles))
 
     def _zoom(self, step: int) -> None:
         place = FONT_SCALES.index(self.state.font_scale) + step if step else FONT_SCALES.index(1.0)

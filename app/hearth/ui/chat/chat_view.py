@@ -202,11 +202,20 @@ class ChatView(QAbstractScrollArea):
             self._refresh(item)
             self._layout()
 
-    def edit_message(self, message_id: str) -> None:
-        """Open the editor in a user's message."""
+    def edit_message(self, message_id: str, text: str | None = None) -> None:
+        """Open the editor in a user's message, with `text` where it is not to begin with the message."""
         item = self._item(message_id)
         if item is not None and item.is_user and not item.editing:
-            self._set_editing(item, True)
+            self._set_editing(item, True, text)
+
+    def edits(self) -> dict[str, str]:
+        """What stands in the editors that are open, by the ids of their messages."""
+        return {
+            item.message.id: row.widget.edit.text if isinstance(row.widget, MessageEditor) else row.text
+            for item in self._items
+            for row in item.rows
+            if row.kind is RowKind.EDITOR
+        }
 
     def set_font_scale(self, scale: float) -> None:
         """Show text at `scale` times its usual size."""
@@ -544,20 +553,20 @@ class ChatView(QAbstractScrollArea):
             owner[1].measured = False
             self._layout()
 
-    def _set_editing(self, item: MessageItem, editing: bool) -> None:
+    def _set_editing(self, item: MessageItem, editing: bool, text: str | None = None) -> None:
         item.editing = editing
         index = self._by_id[item.message.id]
         self._open(index)
         self._refresh(item)
         if editing:
+            editor = next(row for row in item.rows if row.kind is RowKind.EDITOR)
+            if text is not None:
+                editor.text = text
             self.following = False
             self._layout()
             self._show_item(index)
-            widget = item.rows[
-                next(n for n, row in enumerate(item.rows) if row.kind is RowKind.EDITOR)
-            ].widget
-            if isinstance(widget, MessageEditor):
-                widget.focus()
+            if isinstance(editor.widget, MessageEditor):
+                editor.widget.focus()
         else:
             self._layout()
 

@@ -13,9 +13,9 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLa
 from hearth.errors import MoveCancelled
 from hearth.i18n import tr
 from hearth.ui.settings.page import hint_label
-from hearth.ui.settings.transfer_progress import TransferProgress
 from hearth.ui.tasks import Lane, Tasks
 from hearth.ui.theme import FontSize, Space, font
+from hearth.ui.transfer_progress import TransferProgress
 
 if TYPE_CHECKING:
     from hearth.models.copying import CancelledCallback, ProgressCallback
@@ -54,7 +54,7 @@ class MoveDialog(QDialog):
         layout.setSpacing(Space.M)
         layout.addWidget(heading)
         layout.addWidget(
-            hint_label(tr("You can chat meanwhile. Until the end they stay where they are."), self)
+            hint_label(tr("Until the end, the models stay where they are. Cancelling loses nothing."), self)
         )
         layout.addWidget(self.progress)
         layout.addLayout(buttons)

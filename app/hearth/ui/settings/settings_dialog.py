@@ -200,6 +200,8 @@ class SettingsDialog(QDialog):
 
     def _rebuild(self) -> None:
         """Everything again, in the language in force; what has the keyboard keeps it."""
+        for known in self._pages:
+            known.flush()  # what was typed a moment ago
         page = self.page
         focused = cast("QWidget | None", self.focusWidget())  # its type leaves the None out
         name = focused.objectName() if focused is not None else ""

@@ -47,8 +47,8 @@ class WelcomeController(QObject):
             self._choose_language(self._language)
         if self._read:
             self._remember()
-        elif not welcomed and self.widget is None:
-            self.show()
+        elif not welcomed and self._pages.currentWidget() is not self.widget:
+            self.show(self.page() or 0)  # not there yet, or a first try to open Hearth has hidden it
 
     @Slot()
     def show(self, page: int = 0) -> None:

@@ -24,7 +24,7 @@ class TransferProgress(QWidget):
         """`name` tells screen readers what the bar is of."""
         super().__init__(parent)
         self._told = 0.0
-        self._began = time.monotonic()
+        self._says = False
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.bar.setRange(0, _STEPS)
@@ -38,6 +38,14 @@ class TransferProgress(QWidget):
         layout.addWidget(self.bar)
         layout.addWidget(self.words)
         self._moved.connect(self._on_moved)
+        self.begin()
+
+    def begin(self) -> None:
+        """A copy begins now."""
+        self._says = False
+        self._began = time.monotonic()
+        self.bar.setValue(0)
+        self.words.clear()
 
     def tell(self, done: int, total: int) -> None:
         """`done` of `total` bytes are copied."""
@@ -47,13 +55,13 @@ class TransferProgress(QWidget):
             self._moved.emit(float(done), float(total))
 
     def say(self, text: str) -> None:
-        """Show `text` from now on, whatever is told."""
-        self._moved.disconnect(self._on_moved)
+        """Show `text` from now on, whatever is told, until another copy begins."""
+        self._says = True
         self.words.setText(text)
 
     @Slot(float, float)
     def _on_moved(self, done: float, total: float) -> None:
-        if total <= 0:
+        if total <= 0 or self._says:
             return
         self.bar.setValue(round(_STEPS * done / total))
         text = tr("{done} of {total}", done=size_text(int(done)), total=size_text(int(total)))
