@@ -57,7 +57,8 @@ translations: .venv/.dev  ## bring the translations up to date with the texts in
 
 starter: .venv/.dev .venv/.program .venv-train/.made  ## train the starter model anew, export, score and publish it (an hour)
 	$(PY) packaging/starter/lessons.py $(STARTER)/lessons.json
-	$(TRAINING_PY) packaging/starter/train.py $(STARTER)/lessons.json $(STARTER)/checkpoint $(ARGS)
+	$(TRAINING_PY) packaging/starter/train.py $(STARTER)/lessons.json $(STARTER)/first
+	$(TRAINING_PY) packaging/starter/train.py $(STARTER)/lessons.json $(STARTER)/checkpoint --after $(STARTER)/first
 	$(TRAINING_PY) packaging/starter/export.py $(STARTER)/checkpoint $(STARTER)/model $(STARTER)/golden.json
 	$(PY) packaging/starter/evaluate.py $(STARTER)/model --out $(STARTER)/scores.json
 	$(PY) packaging/starter/publish.py $(STARTER)

@@ -15,8 +15,6 @@ import sums
 from names import NAMES
 from phrasing import rephrase
 
-# What a turn is about, and how often.
-_MIXTURE = {"help": 43, "outside": 12, "sum": 34, "talk": 8, "problem": 3}
 _TURNS = ((1, 88), (2, 9), (3, 3))
 
 _THANKS = {
@@ -226,10 +224,17 @@ class Turn:
 
 
 class Corpus:
-    """Draws conversations from the lessons in `file`, as `lessons.py` writes them."""
+    """Draws conversations from the lessons in `file`, as `lessons.py` writes them.
 
-    def __init__(self, file: Path, seed: int) -> None:
+    Args:
+        mixture: what a turn is about, and how often: `help`, `outside`, `sum`, `talk`, `problem`.
+        below_zero: how often a difference below zero is left as it was drawn.
+    """
+
+    def __init__(self, file: Path, seed: int, mixture: dict[str, int], below_zero: float) -> None:
         self._rng = Random(seed)
+        self._mixture = mixture
+        self._below_zero = below_zero
         self._lessons: dict[tuple[str, str], list[dict]] = defaultdict(list)
         self._answers: dict[tuple[str, str], str] = {}
         self._weights: dict[tuple[str, str], list[int]] = {}
@@ -292,7 +297,7 @@ class Corpus:
 
     def _turns(self, language: str, *, follow_up: bool) -> list[Turn]:
         rng = self._rng
-        (kind,) = rng.choices(list(_MIXTURE), list(_MIXTURE.values()))
+        (kind,) = rng.choices(list(self._mixture), list(self._mixture.values()))
         if kind == "sum":
             return self._about_numbers(language, follow_up and rng.random() < 0.5)
         if kind == "problem":
@@ -337,7 +342,7 @@ class Corpus:
 
     def _about_numbers(self, language: str, go_on: bool) -> list[Turn]:
         rng = self._rng
-        a, sign, b, question = sums.draw(rng, language)
+        a, sign, b, question = sums.draw(rng, language, self._below_zero)
         turns = [Turn(question, sums.answer(a, sign, b, language), language, "sum", is_fixed=False)]
         before = sums.result(a, sign, b)
         following = sums.draw_next(rng, language, before) if go_on else None

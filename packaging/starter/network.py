@@ -136,6 +136,10 @@ class Network(nn.Module):
         """The weights in float16, under the names of `LlamaForCausalLM`."""
         return {f"model.{name}": value.half().contiguous() for name, value in self.state_dict().items()}
 
+    def read_checkpoint(self, tensors: dict[str, Tensor]) -> None:
+        """The other way round."""
+        self.load_state_dict({name.removeprefix("model."): value.float() for name, value in tensors.items()})
+
 
 def _rotation(length: int, shape: Shape, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Cosines and sines of rotary embeddings (Su et al., 2021), [length, head_dim] each."""

@@ -194,12 +194,12 @@ def _steps(a: int, sign: str, b: int, comma: str) -> str:
     return f"{a} {sign} {tens} = {between}{comma}{between} {sign} {ones} = {result(between, sign, ones)}"
 
 
-def draw(rng: Random, language: str) -> tuple[int, str, int, str]:
-    """A pair that may be trained on, and one way to ask for it."""
+def draw(rng: Random, language: str, below_zero: float = 0.3) -> tuple[int, str, int, str]:
+    """A pair that may be trained on, and one way to ask for it; a difference below zero stays with this chance."""
     while True:
         sign = rng.choice("+-")
         a, b = (rng.randint(0, rng.choice((HIGHEST, HIGHEST, HIGHEST, 20))) for _ in range(2))
-        if sign == "-" and b > a and rng.random() < 0.7:
+        if sign == "-" and b > a and rng.random() < 1 - below_zero:
             a, b = b, a
         if not is_held_out(a, sign, b):
             return a, sign, b, rng.choice(_ASK[language][sign]).format(a=a, b=b)

@@ -1,18 +1,21 @@
 """Trains the starter: lessons in, a Hugging Face checkpoint out.
 
-    python packaging/starter/train.py LESSONS.json CHECKPOINT [--steps 4200] [--seed 1] [--threads 2]
+    python packaging/starter/train.py LESSONS.json CHECKPOINT [--after CHECKPOINT] [--seed 1] [--threads 2]
 
-The same lessons, seed and threads give the same model on the same machine.
+There are two courses. The first begins from nothing; the second goes on `--after` it, with rates that fall anew, and
+ends in the mean of both. The same lessons, seed and threads give the same model on the same machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -21,20 +24,55 @@ import torch
 from corpus import Corpus, Turn
 from meaning import begin
 from network import Network, Shape
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from vocabulary import TURN_END, TURN_START, make_tokenizer, save_tokenizer, topic_token
 
 VOCABULARY = 5120
-STEPS = 4200
 ROW_TOKENS = 256
 ROWS = 8
 # Conversations to choose from while a row is filled.
 WAITING = 24
-DROPOUT = 0.05
-# Learning rates at the peak, for matrices (Muon, Jordan et al., 2024) and for the rest (AdamW).
-MATRIX_RATE, OTHER_RATE = 0.004, 0.0006
 WARMUP_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long is trained, and on what.
+
+    Attributes:
+        steps: batches of `ROWS * ROW_TOKENS` tokens.
+        mixture, below_zero: see `Corpus`.
+        dropout: of embeddings and of what each layer adds.
+        matrix_rate, other_rate: learning rates at the peak, of Muon (Jordan et al., 2024) for matrices and of AdamW for
+            the rest. They are low, to keep what the weights begin with.
+    """
+
+    steps: int
+    mixture: dict[str, int]
+    below_zero: float
+    dropout: float
+    matrix_rate: float
+    other_rate: float
+
+
+FIRST = Course(
+    steps=4200,
+    mixture={"help": 43, "outside": 12, "sum": 34, "talk": 8, "problem": 3},
+    below_zero=0.3,
+    dropout=0.05,
+    matrix_rate=0.004,
+    other_rate=0.0006,
+)
+SECOND = Course(
+    steps=1500,
+    mixture={"help": 52, "outside": 10, "sum": 28, "talk": 6, "problem": 4},
+    below_zero=0.6,
+    dropout=0.05,
+    matrix_rate=0.003,
+    other_rate=0.0005,
+)
+
 # Most answers are cut behind their topic: to find it is the hard part, and the words are known by heart early on.
 CUT_SHARE = 0.75
 TOPIC_WEIGHT = 3.0
@@ -105,17 +143,16 @@ def rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / WARMUP_STEPS, (steps - step) / (0.6 * steps))
 
 
-def train(corpus: Corpus, tokenizer: Tokenizer, shape: Shape, steps: int) -> Network:
-    """Train for `steps` batches of `ROWS * ROW_TOKENS` tokens; tells how it goes."""
-    network = Network(shape)
-    begin(network, corpus.asked(), corpus.topics(), tokenizer)
+def train(network: Network, corpus: Corpus, tokenizer: Tokenizer, course: Course) -> None:
+    """Train in place; tells how it goes."""
+    steps = course.steps
     matrices = [p for name, p in network.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in network.named_parameters() if p.ndim != 2 or "embed" in name]
+    peaks = (course.matrix_rate, course.other_rate)
     optimizers = [
-        torch.optim.Muon(matrices, lr=MATRIX_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        torch.optim.Muon(matrices, lr=peaks[0], weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=peaks[1], betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
-    peaks = (MATRIX_RATE, OTHER_RATE)
     print(
         f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} million parameters, {steps} steps",
         flush=True,
@@ -127,7 +164,7 @@ def train(corpus: Corpus, tokenizer: Tokenizer, shape: Shape, steps: int) -> Net
         for optimizer, peak in zip(optimizers, peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * rate(step, steps)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = network.loss(ids, masks, weights, DROPOUT)
+            loss = network.loss(ids, masks, weights, course.dropout)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for optimizer in optimizers:
@@ -142,33 +179,59 @@ def train(corpus: Corpus, tokenizer: Tokenizer, shape: Shape, steps: int) -> Net
                 f"step {step + 1}: loss {mean:.4f}, {spent / 60:.1f} min, {left / 60:.1f} min left",
                 flush=True,
             )
-    return network.eval()
+
+
+def average(network: Network, other: Network) -> None:
+    """Set the weights to the mean of both (Izmailov et al., 2018): it does better on questions that neither has seen."""
+    with torch.no_grad():
+        for mine, others in zip(network.parameters(), other.parameters(), strict=True):
+            mine.lerp_(others, 0.5)
+
+
+def read_checkpoint(folder: Path) -> tuple[Network, Tokenizer]:
+    """What a course has written."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    network = Network(Shape(vocab_size=VOCABULARY))
+    network.read_checkpoint(load_file(folder / "model.safetensors"))
+    return network, tokenizer
+
+
+def write_checkpoint(folder: Path, network: Network, tokenizer: Tokenizer) -> None:
+    """A Hugging Face checkpoint in float16."""
+    folder.mkdir(parents=True, exist_ok=True)
+    template = (Path(__file__).parent / "chat_template.jinja").read_text("utf-8")
+    save_tokenizer(tokenizer, folder, template, network.shape.max_position_embeddings)
+    save_file(network.checkpoint(), folder / "model.safetensors", {"format": "pt"})
+    end = tokenizer.token_to_id(TURN_END)
+    generation = {"eos_token_id": end, "pad_token_id": 0, "do_sample": False}
+    for name, values in (("config.json", network.shape.config(end)), ("generation_config.json", generation)):
+        (folder / name).write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description="Train the starter.")
     arguments.add_argument("lessons", type=Path)
     arguments.add_argument("out", type=Path)
-    arguments.add_argument("--steps", type=int, default=STEPS)
+    arguments.add_argument("--after", type=Path)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--threads", type=int, default=2)
     options = arguments.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     torch.use_deterministic_algorithms(True)
-    corpus = Corpus(options.lessons, options.seed)
-    tokenizer = make_tokenizer(corpus.texts(), corpus.topics(), VOCABULARY)
-    shape = Shape(vocab_size=VOCABULARY)
-    network = train(corpus, tokenizer, shape, options.steps)
-
-    options.out.mkdir(parents=True, exist_ok=True)
-    template = (Path(__file__).parent / "chat_template.jinja").read_text("utf-8")
-    save_tokenizer(tokenizer, options.out, template, shape.max_position_embeddings)
-    save_file(network.checkpoint(), options.out / "model.safetensors", {"format": "pt"})
-    end = tokenizer.token_to_id(TURN_END)
-    (options.out / "config.json").write_text(json.dumps(shape.config(end), indent=1) + "\n", "utf-8")
-    generation = {"eos_token_id": end, "pad_token_id": 0, "do_sample": False}
-    (options.out / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n", "utf-8")
+    course = SECOND if options.after else FIRST
+    corpus = Corpus(options.lessons, options.seed, course.mixture, course.below_zero)
+    if options.after:
+        network, tokenizer = read_checkpoint(options.after)
+    else:
+        tokenizer = make_tokenizer(corpus.texts(), corpus.topics(), VOCABULARY)
+        network = Network(Shape(vocab_size=VOCABULARY))
+        begin(network, corpus.asked(), corpus.topics(), tokenizer)
+    start = copy.deepcopy(network)
+    train(network, corpus, tokenizer, course)
+    if options.after:
+        average(network, start)
+    write_checkpoint(options.out, network, tokenizer)
     return 0
 
 

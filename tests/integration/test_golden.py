@@ -16,6 +16,7 @@ from hearth.engine.outputs import FinishReason, RequestOutput
 from hearth.engine.request import Request
 from hearth.engine.sampling_params import SamplingParams
 from hearth.model_folder.folder import ModelFolder
+from hearth.paths import resource
 
 SCHEDULES = 200
 REQUESTS = 24
@@ -24,18 +25,32 @@ TIE = 1e-4
 MOST_TIES = 0.005
 
 
-@pytest.fixture(scope="module", params=["float32", "int8"])
-def runner(request: pytest.FixtureRequest, shared_data: Path) -> OrtRunner:
-    folder = ModelFolder.open(shared_data / "models" / "stories260k-onnx" / request.param)
-    return OrtRunner(folder, request.param, threads=2, max_slots=8, kv_cache_bytes=1 << 28)
+# The story models of the shared data, and the starter, which is here wherever Hearth is.
+MODELS = ("float32", "int8", "starter")
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def golden(shared_data: Path) -> list[int]:
-    ids: list[int] = json.loads((shared_data / "models" / "stories260k" / "golden.json").read_text())[
-        "greedy_ids"
-    ]
-    return ids
+def runner(name: str, request: pytest.FixtureRequest) -> OrtRunner:
+    if name == "starter":
+        path = resource("starter", "model")
+    else:
+        path = request.getfixturevalue("shared_data") / "models" / "stories260k-onnx" / name
+    return OrtRunner(ModelFolder.open(path), name, threads=2, max_slots=8, kv_cache_bytes=1 << 28)
+
+
+@pytest.fixture(scope="module")
+def golden(name: str, request: pytest.FixtureRequest) -> list[tuple[list[int], list[int]]]:
+    """Prompts and their greedy continuations, as another engine has them."""
+    if name == "starter":
+        rows = json.loads(Path(__file__).with_name("starter_golden.json").read_text())
+        return [(row["prompt"], row["answer"]) for row in rows]
+    file = request.getfixturevalue("shared_data") / "models" / "stories260k" / "golden.json"
+    return [([1], json.loads(file.read_text())["greedy_ids"])]
 
 
 @dataclass
@@ -69,22 +84,25 @@ def collect(outputs: list[RequestOutput], trials: list[Trial]) -> None:
         trials[int(output.request_id)].tokens += output.token_ids
 
 
-def test_the_golden_tokens_come_out(runner: OrtRunner, golden: list[int]) -> None:
+def test_the_golden_tokens_come_out(runner: OrtRunner, golden: list[tuple[list[int], list[int]]]) -> None:
     engine = Engine(runner)
-    engine.submit(Request("a", (1,), SamplingParams(temperature=0, max_tokens=64)))
-    tokens: list[int] = []
+    for number, (prompt, answer) in enumerate(golden):
+        params = SamplingParams(temperature=0, max_tokens=len(answer), ignore_eos=True)
+        engine.submit(Request(str(number), tuple(prompt), params))
+    tokens: list[list[int]] = [[] for _ in golden]
     while engine.has_work:
         for output in engine.step():
-            tokens += output.token_ids
-    assert tokens == golden
+            tokens[int(output.request_id)] += output.token_ids
+    assert tokens == [answer for _, answer in golden]
 
 
 def test_the_first_logits_are_the_golden_ones(
-    runner: OrtRunner, shared_data: Path, request: pytest.FixtureRequest
+    runner: OrtRunner, name: str, request: pytest.FixtureRequest
 ) -> None:
-    if "int8" in request.node.name:
+    if name != "float32":
         pytest.skip("the golden logits are those of the float32 weights")
-    data = json.loads((shared_data / "models" / "stories260k" / "golden.json").read_text())
+    file = request.getfixturevalue("shared_data") / "models" / "stories260k" / "golden.json"
+    data = json.loads(file.read_text())
     runner.reserve(1, 2)
     logits = runner.prefill(0, [data["bos"]])
     np.testing.assert_allclose(logits, data["logits_pos0"], atol=1e-3)
