@@ -77,7 +77,7 @@ def test_all_of_it_is_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -
     """Help is put together when the commands are imported: so in a process of its own."""
     wrong = ["nonsense", "doctr", "--nonsense", "run", "run a b --top", "models show a b", "run a b --seed"]
     wrong += ["run a b --raw=1", "run a b --seed x", "run a b --top-p x", "bench a --repeat 0"]
-    failing = ["run a b", "models show a", "models import nowhere", "models alias a b", "chat"]
+    failing = ["run a b", "models show a", "models import nowhere", "models alias a b", "chat nowhere"]
     lines = [
         *(f"{command} --help".strip() for command in COMMANDS),
         *wrong,
