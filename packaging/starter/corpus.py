@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from random import Random
 import problems
 import sums
 from names import NAMES
-from phrasing import rephrase
+from phrasing import PATTERN, expand, rephrase
 
+# How many turns a conversation has, and how often.
 _TURNS = ((1, 88), (2, 9), (3, 3))
 
 _THANKS = {
@@ -195,16 +195,10 @@ _ABOUT = {
         *("想了解{}", "{}相关的问题", "能不能{}", "怎么{}"),
     ),
 }
+# Of the many questions of one lesson about what is outside, so many say where its words stand.
 _SOME = 300
 # A pattern stands for many questions.
 _PATTERN_WEIGHT = 5
-PATTERN = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
-
-
-def expand(rng: Random, question: str) -> str:
-    """The question with one of the wordings in each `[…|…]`."""
-    filled = PATTERN.sub(lambda found: rng.choice(found.group(1).split("|")), question)
-    return " ".join(filled.split())  # an empty wording leaves two spaces
 
 
 @dataclass(frozen=True)

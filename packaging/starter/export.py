@@ -4,13 +4,13 @@
 
 The golden file has onnxruntime-genai's greedy answers with that folder; a test holds Hearth's engine to them.
 
-int8 weights in blocks of 32, int8 products, head pruned to the last position and shared with the embedding.
+int8 weights in blocks of 32, int8 products. The head computes the last position only and shares the embedding's
+float32 weights: the builder can share no int8 ones.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import subprocess
@@ -80,23 +80,6 @@ def golden(folder: Path) -> list[dict[str, list[int]]]:
     return rows
 
 
-def manifest(folder: Path) -> dict[str, object]:
-    """`manifest.json`: the built-in model's name, its checksums, and that it answers best without chance."""
-    return {
-        "version": 1,
-        "name": "hearth-starter",
-        "source": "packaging/starter",
-        "licence": "Apache-2.0",
-        "sampling": {"temperature": 0.0},
-        "files": {
-            name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-            for name in FILES
-            if (folder / name).is_file()
-            for data in [(folder / name).read_bytes()]
-        },
-    }
-
-
 def main() -> int:
     arguments = argparse.ArgumentParser(description="Export the starter.")
     arguments.add_argument("checkpoint", type=Path)
@@ -110,8 +93,6 @@ def main() -> int:
         for name in FILES:
             if (Path(made) / name).is_file():
                 shutil.copy(Path(made) / name, options.out / name)
-    text = json.dumps(manifest(options.out), indent=2)
-    (options.out / "manifest.json").write_text(text + "\n", "utf-8")
     options.golden.write_text(json.dumps(golden(options.out)) + "\n", "utf-8")
     return 0
 

@@ -19,12 +19,12 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from phrasing import PATTERN
+
 from hearth.help.library import read_help
 
 HERE = Path(__file__).parent
 LANGUAGES = ("en", "zh")
-# One of several wordings: `[how do i|how to]`.
-PATTERN = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
 
 
 @dataclass(frozen=True)

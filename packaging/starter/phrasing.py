@@ -1,9 +1,12 @@
-"""Small changes to a question that keep its meaning: how people type, and words that stand for each other."""
+"""Other ways to put a question: the wordings of a pattern, how people type, and words that stand for each other."""
 
 from __future__ import annotations
 
 import re
 from random import Random
+
+# One of several wordings: `[how do i|how to]`.
+PATTERN = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
 
 _BEFORE = {
     "en": (
@@ -195,6 +198,12 @@ _FINDS = {
     ),
     "zh": re.compile("|".join(sorted(map(re.escape, _EVERY_WORD["zh"]), key=len, reverse=True))),
 }
+
+
+def expand(rng: Random, question: str) -> str:
+    """The question with one of the wordings in each `[…|…]`."""
+    filled = PATTERN.sub(lambda found: rng.choice(found.group(1).split("|")), question)
+    return " ".join(filled.split())  # an empty wording leaves two spaces
 
 
 def rephrase(rng: Random, question: str, language: str) -> str:

@@ -11,6 +11,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from hearth.model_folder.manifest import VERSION, Manifest, write_manifest
+from hearth.models.copying import Transfer
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 TARGET = ROOT / "resources" / "starter"
@@ -20,6 +23,19 @@ MOST_MODEL_BYTES, MOST_CHECKPOINT_BYTES = 10_000_000, 16_000_000
 
 def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def manifest(folder: Path) -> Manifest:
+    """The built-in model's name, its checksums, and that it answers best without chance."""
+    transfer = Transfer(size(folder))
+    return Manifest(
+        version=VERSION,
+        name="hearth-starter",
+        source="packaging/starter",
+        licence="Apache-2.0",
+        sampling={"temperature": 0.0},
+        files={file.name: transfer.hash(file) for file in sorted(folder.iterdir())},
+    )
 
 
 def card(build: Path) -> str:
@@ -59,6 +75,7 @@ def main() -> int:
     for name in ("model", "checkpoint"):
         shutil.rmtree(TARGET / name, ignore_errors=True)
         shutil.copytree(build / name, TARGET / name)
+    write_manifest(TARGET / "model", manifest(build / "model"))
     shutil.copy(build / "golden.json", GOLDEN)
     (TARGET / "README.md").write_text(card(build), "utf-8")
     return 0

@@ -325,7 +325,7 @@ def test_a_folder_in_a_model_that_cannot_be_read(
     real_scandir = os.scandir
 
     def fail(path: Any = ".") -> Any:
-        if Path(path) == inside:
+        if not isinstance(path, int) and Path(path) == inside:  # descriptors come from the standard library
             raise OSError(5, "Input/output error", str(path))
         return real_scandir(path)
 

@@ -110,9 +110,8 @@ class Hearth:
             HomeUnwritable, DiskFull: the file cannot be written.
             ModelFolderMissing, ModelsFolderUnusable, ModelsBusy: the models folder cannot be changed to that, or not now.
         """
-        from hearth.config_file import (
-            change_config,
-        )  # its library takes a while to come, and no start needs it
+        # Its library takes a while to come, and no start needs it.
+        from hearth.config_file import change_config
 
         folder = changes.get("folders.models")
         with self._changing, self.models.exclusively() if "folders.models" in changes else nullcontext():
@@ -140,16 +139,12 @@ class Hearth:
         """Work with the models in another folder; those that lay elsewhere are unloaded."""
         try:
             with self.models.exclusively():
-                before = self._model_folders()
                 self.models.purge_removed()  # nobody would find it there once the folder is another
                 self.models.use_folder(root)
         except ModelsBusy as error:  # only where the file was changed by hand: the next start takes it
             log.warning("The models folder is not changed to %s now: %s", root, error)
             return
-        after = self._model_folders()
-        for status in self.pool.statuses():
-            if status.name not in after or before.get(status.name) != after[status.name]:
-                self.pool.unload(status.name)
+        self.pool.unload_moved(self._model_folders())
 
     def _model_folders(self) -> dict[str, Path]:
         """Where each model lies; none where the models folder cannot be read, which must not keep it in use."""

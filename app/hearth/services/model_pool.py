@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -82,6 +82,14 @@ class ModelPool:
                 self._leave(worker)
         if worker is not None:
             worker.unload()
+
+    def unload_moved(self, folders: Mapping[str, Path]) -> None:
+        """Unload the models whose files do not lie where `folders` has them by name, or nowhere any more."""
+        with self._lock:
+            loaded = [(worker.name, worker.folder) for worker in self._workers.values()]
+        for name, folder in loaded:
+            if folder is None or folders.get(name) != folder:
+                self.unload(name)
 
     def unload_and_wait(self, names: Iterable[str]) -> None:
         """Unload these models and wait until their hosts have let go of the files."""

@@ -66,6 +66,7 @@ class ModelWorker:
     Attributes:
         name: the model's name.
         status: where it stands; replaced as a whole, so any thread may read it.
+        folder: where its files lie, from the moment they were found.
         client: the host, from the moment it was started.
         is_closing: the app ends; open answers are interrupted, not failed.
     """
@@ -84,6 +85,7 @@ class ModelWorker:
         """`find_entry` reads files, so it is called on the worker's thread."""
         self.name = name
         self.status = ModelStatus(name, ModelState.LOADING)
+        self.folder: Path | None = None
         self.client: HostClient | None = None
         self.is_closing = False
         self._find_entry = find_entry
@@ -257,6 +259,7 @@ class ModelWorker:
         self._on_status(self)
         try:
             entry = self._find_entry()
+            self.folder = entry.path
             self._model_bytes = entry.bytes
             client = self.client = HostClient(self.name, self._log_file)
             client.send(

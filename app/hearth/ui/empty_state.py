@@ -7,9 +7,10 @@ from itertools import pairwise
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from hearth.ui.theme import FontSize, Space, font
+from hearth.ui.vertical_scroll import vertical_scroll
 
 _SUGGESTION_WIDTH = 260
 
@@ -77,13 +78,8 @@ class EmptyState(QWidget):
         sides.addStretch(1)
         sides.addLayout(column, 6)
         sides.addStretch(1)
-        area = QScrollArea(self)
+        area = vertical_scroll(content, self)
         area.setObjectName("emptyArea")
-        area.setWidget(content)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area)

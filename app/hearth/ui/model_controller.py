@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from hearth.errors import HearthError
 from hearth.i18n import tr
 from hearth.services.events import ModelStatus
+from hearth.ui.folder_chooser import choose_folder
 from hearth.ui.import_dialog import ImportDialog
 from hearth.ui.model_picker import ModelPicker
 
@@ -125,13 +126,7 @@ class ModelController(QObject):
     @Slot()
     def ask_for_folder(self) -> None:
         """Let the user choose a folder to import."""
-        chooser = QFileDialog(self._window, tr("Choose a model folder"))
-        chooser.setFileMode(QFileDialog.FileMode.Directory)
-        chooser.setOption(QFileDialog.Option.ShowDirsOnly)
-        chooser.setLabelText(QFileDialog.DialogLabel.Accept, tr("Choose"))
-        chooser.fileSelected.connect(lambda path: self.import_folder(Path(path)))
-        chooser.finished.connect(chooser.deleteLater)
-        chooser.open()
+        choose_folder(self._window, tr("Choose a model folder"), self.import_folder)
 
     def import_folder(self, path: Path) -> None:
         """Open the import dialog for this folder."""

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from hearth.i18n import tr
 from hearth.services.events import ModelState, ModelStatus
+from hearth.ui.vertical_scroll import vertical_scroll
 from hearth.ui.wording import size_text
 
 if TYPE_CHECKING:
@@ -161,13 +161,8 @@ class ModelPopup(QFrame):
         self._column = QVBoxLayout(self._list)
         self._column.setContentsMargins(6, 6, 6, 6)
         self._column.setSpacing(2)
-        area = QScrollArea(self)
+        area = vertical_scroll(self._list, self)
         area.setObjectName("modelArea")
-        area.setWidget(self._list)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.import_button = QPushButton(tr("Import a model folder…"), self)
         self.import_button.setObjectName("popupFooter")
         self.import_button.clicked.connect(self._on_import)

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from hearth.conversations.message import ConversationSettings
 from hearth.i18n import tr
 from hearth.ui.parameter_row import PARAMETERS, Parameter, ParameterRow, text_field
+from hearth.ui.vertical_scroll import vertical_scroll
 
 _SAVE_MILLISECONDS = 400
 
@@ -57,15 +57,9 @@ class ParametersPanel(QWidget):
         self.reset_button.clicked.connect(self._on_reset_all)
         self._column.addWidget(self.reset_button)
         self._column.addStretch(1)
-        area = QScrollArea(self)
-        area.setWidget(content)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(area)
+        layout.addWidget(vertical_scroll(content, self))
 
     def set_defaults(self, defaults: dict[str, Any]) -> None:
         """The settings file's defaults, by the names of ConversationSettings."""

@@ -9,12 +9,13 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QDir, QEvent, Qt, Slot
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 
 from hearth import paths
 from hearth.config import Config
 from hearth.errors import HearthError
 from hearth.i18n import ntr, tr
+from hearth.ui.folder_chooser import choose_folder
 from hearth.ui.settings.folder_row import FolderRow
 from hearth.ui.settings.move_dialog import MoveDialog
 from hearth.ui.settings.page import SettingsPage
@@ -198,13 +199,7 @@ class FoldersPage(SettingsPage):
 
     @Slot()
     def _on_change(self) -> None:
-        chooser = QFileDialog(self, tr("Choose a folder for your models"))
-        chooser.setFileMode(QFileDialog.FileMode.Directory)
-        chooser.setOption(QFileDialog.Option.ShowDirsOnly)
-        chooser.setLabelText(QFileDialog.DialogLabel.Accept, tr("Choose"))
-        chooser.fileSelected.connect(lambda path: self._on_target(Path(path)))
-        chooser.finished.connect(chooser.deleteLater)
-        chooser.open()
+        choose_folder(self, tr("Choose a folder for your models"), self._on_target)
 
     def _on_target(self, target: Path) -> None:
         """Use `target` for the models; ask first what shall become of those that are there."""

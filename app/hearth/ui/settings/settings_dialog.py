@@ -25,7 +25,6 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -43,6 +42,7 @@ from hearth.ui.settings.general_page import GeneralPage
 from hearth.ui.settings.page import SettingsPage
 from hearth.ui.tasks import Tasks
 from hearth.ui.theme import FontSize, Space, font
+from hearth.ui.vertical_scroll import vertical_scroll
 from hearth.ui.wording import error_text
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class SettingsDialog(QDialog):
             page.show_config(self._hearth.config)
             page.change_wanted.connect(self._on_change_wanted)
             page.failed.connect(self._show_error)
-            self._stack.addWidget(_scrolled(page))
+            self._stack.addWidget(vertical_scroll(page))
         self.close_button = QPushButton(tr("&Close"), right)
         self.close_button.clicked.connect(self.close)
         buttons = QHBoxLayout()
@@ -269,16 +269,6 @@ class SettingsDialog(QDialog):
         of_the_file = isinstance(error, ConfigInvalid | ConfigUnknownKey)
         self.banner.show_message(error_text(error), tr("Open the File") if of_the_file else "")
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.banner.text()))
-
-
-def _scrolled(page: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidget(page)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return area
 
 
 def _window_settings() -> QSettings:

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from hearth.i18n import tr
 from hearth.ui.theme import Space
+from hearth.ui.vertical_scroll import vertical_scroll
 from hearth.ui.welcome.machine_page import MachinePage
 from hearth.ui.welcome.page import WelcomePage
 from hearth.ui.welcome.privacy_page import PrivacyPage
@@ -124,13 +125,7 @@ def _scrolling(page: WelcomePage) -> QScrollArea:
     row = QHBoxLayout()
     row.addWidget(page)
     _centred(content, row)
-    area = QScrollArea()
-    area.setWidget(content)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QScrollArea.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return area
+    return vertical_scroll(content)
 
 
 def _centred(widget: QWidget, row: QHBoxLayout) -> None:
