@@ -73,6 +73,7 @@ class ScriptedRunner:
         if slots > self.max_slots or length > self.context_length or slots * length > self.budget_tokens:
             return False
         assert not any(self.slots[slots:]), "a slot that is in use would be given up"
+        assert all(len(held) <= length for held in self.slots), "tokens that are held would be given up"
         self.reserved = (slots, length)
         return True
 
@@ -83,13 +84,14 @@ class ScriptedRunner:
         self.clock.now += self.seconds_per_token * len(token_ids)
         return self._append(slot, token_ids)
 
-    def decode(self, token_ids: Sequence[int]) -> np.ndarray:
+    def decode(self, first: int, token_ids: Sequence[int]) -> np.ndarray:
         if self.failure:
             raise self.failure
         self.calls.append(("decode", len(token_ids)))
         self.clock.now += self.seconds_per_decode
-        assert all(self.slots[row] for row in range(len(token_ids))), "an empty slot would be decoded"
-        logits = np.stack([self._append(row, [token]) for row, token in enumerate(token_ids)])
+        rows = range(first, first + len(token_ids))
+        assert all(self.slots[row] for row in rows), "an empty slot would be decoded"
+        logits = np.stack([self._append(row, [token]) for row, token in zip(rows, token_ids, strict=True)])
         logits[list(self.nan_rows)] = np.nan
         return logits
 
@@ -104,14 +106,22 @@ class ScriptedRunner:
         return logits
 
     def move(self, source: int, target: int) -> None:
+        assert target < self.reserved[0], "a slot that was not reserved"
         assert not self.slots[target], "a sequence would be overwritten"
         self.slots[target], self.slots[source] = self.slots[source], []
 
     def swap(self, first: int, second: int) -> None:
         self.slots[first], self.slots[second] = self.slots[second], self.slots[first]
 
-    def free(self, slot: int) -> None:
-        self.slots[slot] = []
+    def copy(self, source: int, target: int, length: int) -> None:
+        assert target < self.reserved[0], "a slot that was not reserved"
+        assert not self.slots[target], "a sequence would be overwritten"
+        assert len(self.slots[source]) >= length, "more than is there would be copied"
+        self.slots[target] = self.slots[source][:length]
+
+    def truncate(self, slot: int, length: int) -> None:
+        assert len(self.slots[slot]) >= length, "more than is there would be kept"
+        del self.slots[slot][length:]
 
     def release(self) -> None:
         assert not any(self.slots), "memory of a sequence that is still open"

@@ -35,12 +35,19 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def runner(name: str, request: pytest.FixtureRequest) -> OrtRunner:
+def loaded(name: str, request: pytest.FixtureRequest) -> OrtRunner:
     if name == "starter":
         path = resource("starter", "model")
     else:
         path = request.getfixturevalue("shared_data") / "models" / "stories260k-onnx" / name
     return OrtRunner(ModelFolder.open(path), name, threads=2, max_slots=8, kv_cache_bytes=1 << 28)
+
+
+@pytest.fixture
+def runner(loaded: OrtRunner) -> OrtRunner:
+    """With nothing left in its slots."""
+    loaded.release()
+    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +81,8 @@ def alone(runner: OrtRunner, prompt: tuple[int, ...], tokens: int) -> tuple[list
         second, best = np.partition(logits, -2)[-2:]
         answer.append(int(logits.argmax()))
         margins.append(float(best - second))
-        logits = runner.decode(answer[-1:])[0]
-    runner.free(0)
+        logits = runner.decode(0, answer[-1:])[0]
+    runner.truncate(0, 0)
     return answer, margins
 
 
@@ -106,19 +113,19 @@ def test_the_first_logits_are_the_golden_ones(
     runner.reserve(1, 2)
     logits = runner.prefill(0, [data["bos"]])
     np.testing.assert_allclose(logits, data["logits_pos0"], atol=1e-3)
-    runner.free(0)
+    runner.truncate(0, 0)
 
 
 def test_reading_a_prompt_in_chunks_changes_nothing(runner: OrtRunner) -> None:
     prompt = np.random.default_rng(0).integers(3, 500, 128).tolist()
     runner.reserve(1, 256)
     whole = runner.prefill(0, prompt).copy()
-    runner.free(0)
+    runner.truncate(0, 0)
     for size in (2, 8, 16, 64):
         for start in range(0, len(prompt), size):
             logits = runner.prefill(0, prompt[start : start + size])
         np.testing.assert_array_equal(logits, whole)
-        runner.free(0)
+        runner.truncate(0, 0)
 
 
 def test_every_answer_equals_its_run_alone_in_any_company(runner: OrtRunner) -> None:

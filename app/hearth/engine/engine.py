@@ -83,6 +83,7 @@ class Engine:
         try:
             batch = self.scheduler.schedule()
         except HearthError as error:
+            self.scheduler.drop_leftovers()  # the memory that held them may be gone
             return [self._fail(sequence, error) for sequence in list(self._sequences.values())]
         outputs: list[RequestOutput] = []
         if batch.decode:
@@ -94,7 +95,9 @@ class Engine:
     def _decode(self, sequences: list[Sequence]) -> list[RequestOutput]:
         started = self._clock()
         try:
-            logits = self.runner.decode([sequence.token_ids[sequence.computed] for sequence in sequences])
+            logits = self.runner.decode(
+                sequences[0].slot, [sequence.token_ids[sequence.computed] for sequence in sequences]
+            )
         except HearthError as error:
             return [self._fail(sequence, error) for sequence in sequences]
         self.scheduler.decode_seconds = self._clock() - started
@@ -174,8 +177,8 @@ class Engine:
 
     def _finish(self, sequence: Sequence, reason: FinishReason) -> RequestOutput:
         del self._sequences[sequence.request.id]
-        self.scheduler.remove(sequence)
-        if not self._sequences:
+        self.scheduler.remove(sequence, keep=reason is not FinishReason.ERROR)
+        if not self.scheduler.slots.span():
             self.runner.release()
         return RequestOutput(
             request_id=sequence.request.id, finish_reason=reason, usage=sequence.usage(self._clock())

@@ -124,13 +124,16 @@ class KVCache:
         self.slots = self.length = 0
         self.generation += 1
 
-    def move(self, source: int, target: int) -> None:
-        """Copy slot `source` over slot `target`; the source is empty afterwards."""
-        used = int(self.lengths[source])
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` tokens of slot `source` over slot `target`."""
         for buffers in (self.keys, self.values):
             for buffer in buffers:
-                buffer[target, :, :used] = buffer[source, :, :used]
-        self.lengths[target] = used
+                buffer[target, :, :length] = buffer[source, :, :length]
+        self.lengths[target] = length
+
+    def move(self, source: int, target: int) -> None:
+        """Copy slot `source` over slot `target`; the source is empty afterwards."""
+        self.copy(source, target, int(self.lengths[source]))
         self.lengths[source] = 0
 
     def swap(self, first: int, second: int) -> None:

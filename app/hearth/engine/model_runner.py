@@ -35,8 +35,8 @@ class ModelRunner(Protocol):
         """Append a chunk of one sequence to its slot; the logits [vocab_size] after its last token."""
         ...
 
-    def decode(self, token_ids: Sequence[int]) -> np.ndarray:
-        """Append one token to each of slots 0 to n-1; their logits [n, vocab_size]."""
+    def decode(self, first: int, token_ids: Sequence[int]) -> np.ndarray:
+        """Append one token to each of slots `first` to `first` + n-1; their logits [n, vocab_size]."""
         ...
 
     def move(self, source: int, target: int) -> None:
@@ -47,8 +47,12 @@ class ModelRunner(Protocol):
         """Exchange the sequences of two slots."""
         ...
 
-    def free(self, slot: int) -> None:
-        """Forget what a slot holds."""
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` tokens of a sequence to an empty slot."""
+        ...
+
+    def truncate(self, slot: int, length: int) -> None:
+        """Forget what a slot holds beyond its first `length` tokens."""
         ...
 
     def release(self) -> None:

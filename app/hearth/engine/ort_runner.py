@@ -143,8 +143,11 @@ class OrtRunner:
     def swap(self, first: int, second: int) -> None:
         self.cache.swap(first, second)
 
-    def free(self, slot: int) -> None:
-        self.cache.lengths[slot] = 0
+    def copy(self, source: int, target: int, length: int) -> None:
+        self.cache.copy(source, target, length)
+
+    def truncate(self, slot: int, length: int) -> None:
+        self.cache.lengths[slot] = length
 
     def release(self) -> None:
         self._bindings.clear()
@@ -158,14 +161,13 @@ class OrtRunner:
         row: np.ndarray = self._run(slot, ids, mask)[0]
         return row
 
-    def decode(self, token_ids: Sequence[int]) -> np.ndarray:
-        rows = len(token_ids)
+    def decode(self, first: int, token_ids: Sequence[int]) -> np.ndarray:
         ids = np.asarray(token_ids, self._ids_dtype)[:, None]
-        return self._run(0, ids, self._decode_mask(rows))
+        return self._run(first, ids, self._decode_mask(first, len(token_ids)))
 
-    def _decode_mask(self, rows: int) -> np.ndarray:
+    def _decode_mask(self, first: int, rows: int) -> np.ndarray:
         """Ones for each row's tokens with the new one, then zeros; as wide as the longest, rounded up."""
-        lengths = self.cache.lengths[:rows] + 1
+        lengths = self.cache.lengths[first : first + rows] + 1
         width = min(round_up(int(lengths.max())), self._mask_limit)
         mask: np.ndarray = (np.arange(width) < lengths[:, None]).astype(self._mask_dtype)
         return mask

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from hearth.engine.model_runner import ModelRunner
 from hearth.engine.sequence import Sequence, SequenceState
-from hearth.engine.slot_table import SlotTable
+from hearth.engine.slot_table import Place, SlotTable
 from hearth.errors import ModelRunFailed
 from hearth.i18n import tr
 
@@ -97,14 +97,22 @@ class Scheduler:
     def add(self, sequence: Sequence) -> None:
         self.waiting.append(sequence)
 
-    def remove(self, sequence: Sequence) -> None:
-        """Forget a sequence wherever it stands; its slot is free at once."""
+    def remove(self, sequence: Sequence, *, keep: bool) -> None:
+        """Forget a sequence wherever it stands; its slot is free at once.
+
+        With `keep`, what it computed stays there for the next one that begins alike, until the slot is needed.
+        """
         if sequence.state is SequenceState.WAITING:
             self.waiting.remove(sequence)
             return
         if sequence.state is SequenceState.PREFILLING:
             self.turns.remove(sequence)
-        self.slots.release(sequence)
+        self.slots.release(sequence, keep=keep)
+
+    def drop_leftovers(self) -> None:
+        """Forget what ended sequences have computed."""
+        while self.slots.drop_oldest():
+            pass
 
     def schedule(self) -> Batch:
         """Admit whom the cache has room for, then divide the step."""
@@ -121,7 +129,7 @@ class Scheduler:
     def _grow_for_decode(self) -> None:
         """Room for the next token of every running sequence; the newest yield where memory does not suffice."""
         while self.slots.running and not self._reserve(self.slots.owners(), self.slots.span()):
-            if self.slots.compact():
+            if self.slots.compact() or self.slots.drop_oldest():
                 continue
             owners = self.slots.owners()
             if len(owners) == 1:
@@ -130,13 +138,15 @@ class Scheduler:
 
     def _reserve(self, sequences: list[Sequence], span: int) -> bool:
         # One token beyond what a sequence has, so that whoever is admitted can decode at least once.
-        return self.runner.reserve(span, max(len(sequence.token_ids) for sequence in sequences) + 1)
+        longest = max(len(sequence.token_ids) for sequence in sequences) + 1
+        kept = max((len(leftover.tokens) for leftover in self.slots.leftovers()), default=0)
+        return self.runner.reserve(span, max(longest, kept))
 
     def _preempt(self, sequence: Sequence) -> None:
         """Back to the queue; its tokens are kept and computed again when there is room."""
         if sequence.state is SequenceState.PREFILLING:
             self.turns.remove(sequence)
-        self.slots.release(sequence)
+        self.slots.release(sequence, keep=False)
         sequence.computed = 0
         sequence.state = SequenceState.WAITING
         self.waiting.append(sequence)
@@ -153,11 +163,13 @@ class Scheduler:
                     s.order,
                 ),
             )
-            slot = self._room_for(best)
-            if slot is None:
+            place = self._room_for(best)
+            if place is None:
                 return
             self.waiting.remove(best)
-            self.slots.take(best, slot)
+            self.slots.take(best, place)
+            if best.cached is None:
+                best.cached = place.shared
             best.state = SequenceState.PREFILLING
             self.turns.insert(0, best)
             active[best.request.client] += 1
@@ -165,12 +177,12 @@ class Scheduler:
             self._last_admission[best.request.client] = self._admissions
         self._last_admission.clear()  # nobody waits, so nobody's turn is owed
 
-    def _room_for(self, newcomer: Sequence) -> int | None:
+    def _room_for(self, newcomer: Sequence) -> Place | None:
         """A slot that the cache holds beside all others; None where there is none now."""
-        while (slot := self.slots.first_free()) is not None:
-            if self._reserve([*self.slots.owners(), newcomer], max(self.slots.span(), slot + 1)):
-                return slot
-            if not self.slots.compact():
+        while (place := self.slots.place_for(newcomer)) is not None:
+            if self._reserve([*self.slots.owners(), newcomer], max(self.slots.span(), place.slot + 1)):
+                return place
+            if not (self.slots.compact() or self.slots.drop_oldest(spared=place.source)):
                 return None
         return None
 

@@ -25,6 +25,7 @@ class Sequence:
         token_ids: prompt and answer.
         computed: how many of them have their keys and values in the slot.
         slot: the slot it owns; -1 while it waits.
+        cached: prompt tokens whose keys and values were there when it first got a slot.
         submitted, first_token, last_token: clock readings in seconds.
     """
 
@@ -36,6 +37,7 @@ class Sequence:
     state: SequenceState = SequenceState.WAITING
     computed: int = 0
     slot: int = -1
+    cached: int | None = None
     first_token: float = 0.0
     last_token: float = 0.0
 
@@ -66,6 +68,7 @@ class Sequence:
         decoding = self.last_token - self.first_token
         return Usage(
             prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached or 0,
             generated_tokens=generated,
             seconds_to_first_token=self.first_token - self.submitted if generated else 0.0,
             seconds=now - self.submitted,
