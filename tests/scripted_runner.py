@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class ScriptedRunner:
         seconds_per_token, seconds_per_decode: what work costs on `clock`.
         failure, failing_prefill: raised by the next work of either kind, or of prefill alone.
         nan_rows: rows of a decode whose logits are not numbers.
+        stored: sequences that are on its disk.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ScriptedRunner:
         self.failure: HearthError | None = None
         self.failing_prefill: HearthError | None = None
         self.nan_rows: set[int] = set()
+        self.stored: list[list[int]] = []
 
     def reserve(self, slots: int, length: int) -> bool:
         if slots > self.max_slots or length > self.context_length or slots * length > self.budget_tokens:
@@ -122,6 +124,22 @@ class ScriptedRunner:
     def truncate(self, slot: int, length: int) -> None:
         assert len(self.slots[slot]) >= length, "more than is there would be kept"
         del self.slots[slot][length:]
+
+    def restore(self, slot: int, token_ids: np.ndarray, held: int) -> int:
+        for stored in self.stored:
+            if len(stored) > held and list(token_ids[: len(stored)]) == stored:
+                held = len(stored)
+                self.slots[slot] = list(stored)
+        return held
+
+    def store(self, slot: int, token_ids: np.ndarray) -> Iterator[None] | None:
+        return None if list(token_ids) in self.stored else self._store(slot, token_ids)
+
+    def _store(self, slot: int, token_ids: np.ndarray) -> Iterator[None]:
+        for _ in range(3):
+            assert self.slots[slot] == list(token_ids), "a slot changed while it was stored"
+            yield
+        self.stored.append(list(token_ids))
 
     def release(self) -> None:
         assert not any(self.slots), "memory of a sequence that is still open"

@@ -58,6 +58,14 @@ class EngineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kv_cache_mb: Annotated[
         int, Meta(ge=0, description="Memory for what a model has read, in MB; 0 lets Hearth choose.")
     ] = 0
+    kept_context_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Disk space for what models have read, in MB, so that a conversation goes on at once after a"
+            " restart; 0 keeps nothing there.",
+        ),
+    ] = 2048
     max_context: Annotated[
         int,
         Meta(

@@ -1,6 +1,6 @@
 """Where Hearth keeps its files. `HEARTH_HOME` overrides all of it.
 
-Everything lives under one home folder: `hearth.db`, `config.toml`, `models/`, `logs/`. Resources (icons,
+Everything lives under one home folder: `hearth.db`, `config.toml`, `models/`, `kept/`, `logs/`. Resources (icons,
 translations, themes) are read-only and travel with the program.
 """
 
@@ -31,6 +31,11 @@ def config_file() -> Path:
 
 def models_folder() -> Path:
     return home() / "models"
+
+
+def kept_context_folder() -> Path:
+    """Keys and values of recent conversations; see `engine/kv_store.py`."""
+    return home() / "kept"
 
 
 def log_file() -> Path:

@@ -413,6 +413,34 @@ def test_what_is_left_over_gives_way_where_memory_is_short_the_oldest_first() ->
     assert begins == {2, 9}
 
 
+def test_what_is_stored_is_read_back_and_only_the_rest_computed() -> None:
+    runner = ScriptedRunner()
+    runner.stored = [list(range(70))]
+    engine = Engine(runner)
+    prompt = tuple(range(100))
+    engine.submit(Request("a", prompt, greedy(5)))
+    tokens, last = run(engine)
+    assert tokens["a"] == answer(prompt, 5)
+    assert read_tokens(runner) == 30
+    assert last["a"].usage is not None
+    assert last["a"].usage.cached_tokens == 70
+
+
+def test_ended_answers_are_stored_in_quiet_times_the_newest_first() -> None:
+    runner = ScriptedRunner()
+    engine = Engine(runner)
+    for number in (1, 2):
+        engine.submit(Request(str(number), tuple([number] * 50), greedy(1)))
+        assert not engine.tidy()  # there is better work
+        run(engine)
+    engine.tidy()
+    engine.submit(Request("3", tuple([2] * 55), greedy(1)))  # takes the slot that was being stored
+    run(engine)
+    while engine.tidy():
+        pass
+    assert runner.stored == [[2] * 55, [1] * 50]
+
+
 def test_nothing_is_left_of_an_answer_that_failed() -> None:
     runner = ScriptedRunner()
     engine = Engine(runner)

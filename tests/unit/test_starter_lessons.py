@@ -75,6 +75,13 @@ def test_every_step_of_a_sum_is_true(language: str) -> None:
         assert answer.rstrip(".。").endswith(f" = {sums.result(a, sign, b)}")
 
 
+def test_a_sum_of_bare_signs_has_the_answer_that_it_has_in_english() -> None:
+    assert sums.answer_language("27 + 58 =?", "zh") == "en"
+    assert sums.answer_language("27 加 58", "zh") == "zh"
+    assert sums.answer_language("27+58=？", "zh") == "zh"
+    assert sums.answer(51, "-", 52, "en") == "52 is more than 51: 52 - 50 = 2, 2 - 1 = 1. So 51 - 52 = -1."
+
+
 def test_sums_that_are_kept_for_the_evaluation_are_never_drawn() -> None:
     rng = Random(0)
     assert 1500 < len(sums.held_out()) < 2500

@@ -40,6 +40,10 @@ class Backend(Protocol):
         """Compute one step; what every request gained in it, text included."""
         ...
 
+    def tidy(self) -> bool:
+        """Do a small piece of what can wait until nothing is asked for; whether there is more."""
+        ...
+
     def count(self, messages: list[ChatMessage] | None, text: str | None) -> int:
         """Tokens of a prompt made of messages, or of raw text.
 

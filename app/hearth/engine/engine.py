@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class Engine:
         self._clock = clock
         self._sequences: dict[str, Sequence] = {}
         self._arrivals = itertools.count()
+        self._storing: Iterator[None] | None = None
 
     @property
     def has_work(self) -> bool:
@@ -57,6 +58,7 @@ class Engine:
             PromptTooLong: the prompt leaves no room for an answer.
         """
         request.params.check()
+        self._storing = None  # it may read a slot that the request gets
         if request.id in self._sequences:
             raise RequestInvalid(reason=tr("there is an open request {id} already", id=request.id))
         if not request.token_ids:
@@ -91,6 +93,24 @@ class Engine:
         for chunk in batch.prefill:
             outputs += self._prefill(chunk)
         return outputs
+
+    def tidy(self) -> bool:
+        """Do a small piece of what can wait until nothing is asked for; whether there is more.
+
+        That is storing what ended sequences have computed, the newest first.
+        """
+        if self.has_work:
+            return False
+        following = self.scheduler.slots.next_to_store()
+        if following is None:
+            return False
+        slot, leftover = following
+        if self._storing is None:
+            self._storing = self.runner.store(slot, leftover.tokens)
+        if self._storing is None or next(self._storing, self) is self:  # itself: there was no next piece
+            leftover.is_stored = True
+            self._storing = None
+        return True
 
     def _decode(self, sequences: list[Sequence]) -> list[RequestOutput]:
         started = self._clock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -53,6 +53,17 @@ class ModelRunner(Protocol):
 
     def truncate(self, slot: int, length: int) -> None:
         """Forget what a slot holds beyond its first `length` tokens."""
+        ...
+
+    def restore(self, slot: int, token_ids: np.ndarray, held: int) -> int:
+        """Fill a slot with more of the beginning of these tokens (int64) than the `held` ones that it holds, if that is stored.
+
+        How many it holds then.
+        """
+        ...
+
+    def store(self, slot: int, token_ids: np.ndarray) -> Iterator[None] | None:
+        """Store what a slot holds, a piece at each step; None where that is not worth it."""
         ...
 
     def release(self) -> None:

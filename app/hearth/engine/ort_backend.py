@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from hearth.engine.chat_template import ChatTemplate
 from hearth.engine.engine import Engine
 from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, Submit
+from hearth.engine.kv_store import KVStore
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.outputs import FinishReason, RequestOutput
 from hearth.engine.request import Request
@@ -14,6 +16,7 @@ from hearth.engine.stream_decoder import StopMatcher, StreamDecoder
 from hearth.engine.tokenizer import Tokenizer
 from hearth.errors import ChatTemplateMissing, ModelUnsupported
 from hearth.i18n import tr
+from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
 
 # Less than this is no room to talk in.
@@ -64,6 +67,13 @@ class OrtBackend:
         )
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
             raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
+        if options.kv_store_bytes:
+            self._runner.kv_store = KVStore(
+                Path(options.kv_store_folder),
+                model_digest(folder),
+                self._runner.cache.shape,
+                options.kv_store_bytes,
+            )
         self._engine = Engine(self._runner, name=name, step_seconds=options.step_milliseconds / 1000)
         self._streams: dict[str, _TextStream] = {}
         self.info = ModelInfo(
@@ -111,6 +121,9 @@ class OrtBackend:
 
     def step(self) -> list[RequestOutput]:
         return [self._with_text(output) for output in self._engine.step()]
+
+    def tidy(self) -> bool:
+        return self._engine.tidy()
 
     def count(self, messages: list[ChatMessage] | None, text: str | None) -> int:
         return len(self._encode(messages, text))

@@ -9,7 +9,7 @@ last position, else [batch, tokens, vocab].
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime loads
@@ -18,6 +18,7 @@ import numpy as np
 import onnxruntime as ort
 
 from hearth.engine.kv_cache import LENGTH_STEP, KVCache, KVShape, round_up
+from hearth.engine.kv_store import LEAST_TOKENS, KVStore
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
@@ -53,6 +54,7 @@ class OrtRunner:
 
     Attributes:
         cache: the slot buffers.
+        kv_store: where their contents are kept on disk; None keeps nothing.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class OrtRunner:
         self.cache = KVCache(
             shape, max_slots=max_slots, max_length=self.context_length, byte_budget=kv_cache_bytes
         )
+        self.kv_store: KVStore | None = None
         # The rotary tables of the graph end at the model's own context.
         self._mask_limit = config.context_length
         self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
@@ -148,6 +151,22 @@ class OrtRunner:
 
     def truncate(self, slot: int, length: int) -> None:
         self.cache.lengths[slot] = length
+
+    def restore(self, slot: int, token_ids: np.ndarray, held: int) -> int:
+        if self.kv_store is None or len(token_ids) < held + LEAST_TOKENS:
+            return held
+        stored, shared = self.kv_store.longest_shared(token_ids)
+        if stored is None or shared < held + LEAST_TOKENS:
+            return held
+        if self.kv_store.load(stored, self.cache, slot, shared):
+            return shared
+        self.cache.lengths[slot] = 0  # some of it may be written over
+        return 0
+
+    def store(self, slot: int, token_ids: np.ndarray) -> Iterator[None] | None:
+        if self.kv_store is None or not self.kv_store.is_worth_saving(token_ids):
+            return None
+        return self.kv_store.save(token_ids, self.cache, slot)
 
     def release(self) -> None:
         self._bindings.clear()

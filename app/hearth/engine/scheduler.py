@@ -168,8 +168,9 @@ class Scheduler:
                 return
             self.waiting.remove(best)
             self.slots.take(best, place)
+            best.computed = self.runner.restore(best.slot, best.shareable, place.shared)
             if best.cached is None:
-                best.cached = place.shared
+                best.cached = best.computed
             best.state = SequenceState.PREFILLING
             self.turns.insert(0, best)
             active[best.request.client] += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+import numpy as np
+
 from hearth.engine.outputs import Usage
 from hearth.engine.request import Request
 from hearth.engine.sampler import TokenChooser
@@ -51,6 +53,15 @@ class Sequence:
     @property
     def generated_tokens(self) -> int:
         return len(self.token_ids) - self.prompt_tokens
+
+    @property
+    def shareable(self) -> np.ndarray:
+        """The beginning of the prompt that may come from elsewhere, int64.
+
+        Two tokens at least are computed: the last one for its logits, and one alone runs another kernel, with other
+        rounding.
+        """
+        return np.array(self.request.token_ids[:-2], np.int64)
 
     @property
     def uncomputed(self) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from hearth.engine.model_runner import ModelRunner
 from hearth.engine.sequence import Sequence
+from hearth.engine.shared_length import shared_length
 
 # A shorter shared beginning saves less than it costs to look after.
 LEAST_SHARED = 16
@@ -26,10 +27,12 @@ class Leftover:
     Attributes:
         tokens: ids, int64, those in the slot.
         ended: a number that grows; the lowest is dropped first.
+        is_stored: whether nothing is left to do to find it again after a restart.
     """
 
     tokens: np.ndarray
     ended: int
+    is_stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,12 @@ class SlotTable:
 
     def leftovers(self) -> list[Leftover]:
         """In order of slots."""
-        return [owner for owner in self._owners if isinstance(owner, Leftover)]
+        return list(self._leftovers().values())
+
+    def next_to_store(self) -> tuple[int, Leftover] | None:
+        """The newest leftover that is not stored, with its slot."""
+        waiting = [(slot, leftover) for slot, leftover in self._leftovers().items() if not leftover.is_stored]
+        return max(waiting, key=lambda each: each[1].ended, default=None)
 
     def decoding(self) -> list[Sequence]:
         """The running sequences, in order of slots."""
@@ -86,10 +94,9 @@ class SlotTable:
             return Place(source, source, shared)
         slot = self._free_slot()
         if slot is None:
-            oldest = min(self._leftover_slots(), key=self._age, default=None)
-            if oldest is None:
-                return None
-            slot = oldest
+            slot = self._oldest_leftover()
+        if slot is None:
+            return None
         return Place(slot, source, shared)
 
     def take(self, sequence: Sequence, place: Place) -> None:
@@ -140,10 +147,10 @@ class SlotTable:
 
     def drop_oldest(self, spared: int = -1) -> bool:
         """Drop the oldest leftover, that in slot `spared` last of all; whether there was one."""
-        slots = self._leftover_slots()
-        if not slots:
+        slot = self._oldest_leftover(spared)
+        if slot is None:
             return False
-        self._empty(min(slots, key=lambda slot: (slot == spared, self._age(slot))))
+        self._empty(slot)
         return True
 
     def compact(self) -> bool:
@@ -166,9 +173,7 @@ class SlotTable:
 
     def _longest_shared(self, sequence: Sequence) -> tuple[int, int]:
         """The slot with the longest beginning that `sequence` shares, and its length."""
-        # Two tokens at least are computed: the last one for its logits, and one alone runs another kernel, with other
-        # rounding.
-        prompt = np.array(sequence.request.token_ids[:-2], np.int64)
+        prompt = sequence.shareable
         best, longest = -1, 0
         for slot, owner in enumerate(self._owners):
             if owner is None:
@@ -189,12 +194,12 @@ class SlotTable:
         beside = self.first + self.running
         return beside if self.running and beside in free else min(free, default=None)
 
-    def _leftover_slots(self) -> list[int]:
-        return [slot for slot, owner in enumerate(self._owners) if isinstance(owner, Leftover)]
+    def _leftovers(self) -> dict[int, Leftover]:
+        return {slot: owner for slot, owner in enumerate(self._owners) if isinstance(owner, Leftover)}
 
-    def _age(self, slot: int) -> int:
-        owner = self._owners[slot]
-        return owner.ended if isinstance(owner, Leftover) else -1
+    def _oldest_leftover(self, spared: int = -1) -> int | None:
+        leftovers = self._leftovers()
+        return min(leftovers, key=lambda slot: (slot == spared, leftovers[slot].ended), default=None)
 
     def _beside_running(self, before: int, behind: int) -> int:
         """Which end of the running range grows: an empty slot where there is one, and none that is not reserved."""
@@ -217,10 +222,3 @@ class SlotTable:
     def _empty(self, slot: int) -> None:
         self._runner.truncate(slot, 0)
         self._owners[slot] = None
-
-
-def shared_length(first: np.ndarray, second: np.ndarray) -> int:
-    """How many tokens two sequences begin with alike."""
-    length = min(len(first), len(second))
-    differing = np.flatnonzero(first[:length] != second[:length])
-    return int(differing[0]) if differing.size else length

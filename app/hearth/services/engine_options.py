@@ -5,6 +5,7 @@ from __future__ import annotations
 from hearth.config import EngineSection
 from hearth.engine.host.protocol import EngineOptions
 from hearth.hardware.machine import Machine
+from hearth.paths import kept_context_folder
 
 MB = 1 << 20
 LEAST_KV_CACHE_BYTES = 256 * MB
@@ -22,4 +23,6 @@ def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
         kv_cache_bytes=kv_cache_bytes,
         max_slots=settings.max_slots,
         max_context=settings.max_context,
+        kv_store_folder=str(kept_context_folder()),
+        kv_store_bytes=settings.kept_context_mb * MB,
     )

@@ -8,6 +8,7 @@ process on the spot, so a host never outlives the app, however the app died.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import threading
@@ -41,6 +42,10 @@ from hearth.errors import HearthError, HostProtocol, ModelLoadFailed, RequestInv
 from hearth.i18n import tr, use_language
 
 log = logging.getLogger(__name__)
+
+# Without a request for so long, there is time to tidy; and so much of it when the host is told to end.
+QUIET_SECONDS = 2.0
+CLOSING_SECONDS = 1.0
 
 LoopRequest = Submit | Abort | Stats | Shutdown
 
@@ -90,15 +95,15 @@ class EngineHost:
 
     def _loop(self, backend: Backend) -> int:
         while True:
-            # Wait only while there is nothing to compute.
-            request = self._next(wait=not backend.has_work)
+            request = self._next(0.0) if backend.has_work else self._idle(backend)
             while request is not None:
                 if isinstance(request, Shutdown):
+                    self._tidy(backend, until=time.monotonic() + CLOSING_SECONDS)
                     return 0
                 self._step_started = time.monotonic()
                 self._apply(backend, request)
                 self._step_started = 0.0
-                request = self._next(wait=False)
+                request = self._next(0.0)
             if backend.has_work:
                 self._step_started = time.monotonic()
                 outputs = backend.step()
@@ -106,9 +111,22 @@ class EngineHost:
                 if outputs:
                     self._pipe.send(Outputs(outputs))
 
-    def _next(self, *, wait: bool) -> LoopRequest | None:
+    def _idle(self, backend: Backend) -> LoopRequest | None:
+        """Wait for the next request; what can wait is done once it has been quiet for a while."""
+        request = self._next(QUIET_SECONDS)
+        if request is None:
+            self._tidy(backend)
+            request = self._next(None)
+        return request
+
+    def _tidy(self, backend: Backend, until: float = math.inf) -> None:
+        while self._queue.empty() and time.monotonic() < until and backend.tidy():
+            pass
+
+    def _next(self, seconds: float | None) -> LoopRequest | None:
+        """The next request; None where none comes in so many seconds. Without a number, wait for it."""
         try:
-            return self._queue.get(block=wait)
+            return self._queue.get(timeout=seconds) if seconds != 0 else self._queue.get_nowait()
         except Empty:
             return None
 
