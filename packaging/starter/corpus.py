@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import names
 import problems
 import sums
-from names import NAMES
 from phrasing import PATTERN, expand, rephrase
 
 # How many turns a conversation has, and how often.
@@ -208,6 +208,7 @@ class Turn:
     Attributes:
         topic: what the answer is about; the starter decides on it first. See `vocabulary.py`.
         is_fixed: whether the answer to this topic is always the same in this language.
+        is_lesson: whether the question is one of a lesson's, so that its words alone tell the topic.
     """
 
     question: str
@@ -215,6 +216,7 @@ class Turn:
     language: str
     topic: str
     is_fixed: bool = True
+    is_lesson: bool = False
 
 
 class Corpus:
@@ -222,13 +224,11 @@ class Corpus:
 
     Args:
         mixture: what a turn is about, and how often: `help`, `outside`, `sum`, `talk`, `problem`.
-        below_zero: how often a difference below zero is left as it was drawn.
     """
 
-    def __init__(self, file: Path, seed: int, mixture: dict[str, int], below_zero: float) -> None:
+    def __init__(self, file: Path, seed: int, mixture: dict[str, int]) -> None:
         self._rng = Random(seed)
         self._mixture = mixture
-        self._below_zero = below_zero
         self._lessons: dict[tuple[str, str], list[dict]] = defaultdict(list)
         self._answers: dict[tuple[str, str], str] = {}
         self._weights: dict[tuple[str, str], list[int]] = {}
@@ -244,7 +244,7 @@ class Corpus:
         rng = self._rng
         while True:
             language = rng.choice(("en", "zh"))
-            if rng.random() < 0.06:
+            if rng.random() < 0.08:
                 yield self._about_a_name(language)
                 continue
             turns: list[Turn] = []
@@ -301,7 +301,7 @@ class Corpus:
         if kind == "outside":  # by questions, since some of these lessons are much wider than others
             lessons = self._lessons[kind, language]
             (lesson,) = rng.choices(lessons, [len(each["questions"]) ** 0.5 for each in lessons])
-        turns = [Turn(self._question(lesson), lesson["answer"], language, lesson["id"])]
+        turns = [Turn(self._question(lesson), lesson["answer"], language, lesson["id"], is_lesson=True)]
         if follow_up and rng.random() < 0.3:
             turns.append(self._follow_up(lesson, language))
         return turns
@@ -336,19 +336,22 @@ class Corpus:
 
     def _about_numbers(self, language: str, go_on: bool) -> list[Turn]:
         rng = self._rng
-        a, sign, b, question = sums.draw(rng, language, self._below_zero)
-        turns = [Turn(question, sums.answer(a, sign, b, language), language, "sum", is_fixed=False)]
+        a, sign, b, question = sums.draw(rng, language)
+        spoken = sums.answer_language(question, language)
+        turns = [Turn(question, sums.answer(a, sign, b, spoken), language, "sum", is_fixed=False)]
         before = sums.result(a, sign, b)
         following = sums.draw_next(rng, language, before) if go_on else None
         if following:
             sign, b, question = following
-            answer = sums.answer(before, sign, b, language)
+            if sums.answer_language(question, language) == language:
+                spoken = language  # a bare `+ 5` goes on in the language of the answer before
+            answer = sums.answer(before, sign, b, spoken)
             turns.append(Turn(question, answer, language, "sum", is_fixed=False))
         return turns
 
     def _about_a_name(self, language: str) -> list[Turn]:
         rng = self._rng
-        name = rng.choice(NAMES[language])
+        name = names.draw(rng, language)
         asked = rng.choice(_ASK_NAME[language])
         if rng.random() < 0.2:
             before = self._turns(language, follow_up=False) if rng.random() < 0.5 else []

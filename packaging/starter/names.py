@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 NAMES = {
     "en": tuple(
         """Anna Ben Clara David Emma Felix Grace Henry Isla Jack Kate Leo Maria Noah Olivia Peter Quinn Rosa Sam Tom
@@ -19,3 +21,18 @@ NAMES = {
         江河 史诗 顾城 侯亮 邵峰 孟浩 龙飞 万里 段奕 钱多 汤圆 尹正 黎明 易阳 常青 武松 乔山 贺岁 赖皮 龚雪 文静""".split()  # noqa: SIM905
     ),
 }
+# Made-up names keep the network from knowing them by heart: it has to read them.
+_MADE_UP = 0.6
+_VOWELS, _CONSONANTS = "aeiou", "bcdfghjklmnprstvwz"
+
+
+def draw(rng: Random, language: str) -> str:
+    """A name; more than half of them nobody has."""
+    if rng.random() >= _MADE_UP:
+        return rng.choice(NAMES[language])
+    if language == "zh":
+        family = rng.choice(NAMES["zh"])[0]
+        given = [rng.choice(rng.choice(NAMES["zh"])) for _ in range(rng.choice((1, 1, 2)))]
+        return family + "".join(given)
+    syllables = [rng.choice(_CONSONANTS) + rng.choice(_VOWELS) for _ in range(rng.choice((1, 2, 2, 3)))]
+    return ("".join(syllables) + rng.choice(("", "n", "l", "r", "s", "th", "nd"))).capitalize()

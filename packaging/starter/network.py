@@ -123,14 +123,9 @@ class Network(nn.Module):
             x = layer(x, rotation, mask, dropout)
         return self.norm(x)
 
-    def loss(self, ids: Tensor, mask: Tensor, weights: Tensor, dropout: float) -> Tensor:
-        """Mean cross entropy of the tokens that follow, each weighted; those with weight 0 are not computed."""
-        hidden = self(ids, mask, dropout)[:, :-1].reshape(-1, self.shape.hidden_size)
-        weights = weights[:, 1:].reshape(-1)
-        counted = weights.nonzero()[:, 0]
-        logits = functional.linear(hidden[counted], self.embed_tokens.weight).float()
-        losses = functional.cross_entropy(logits, ids[:, 1:].reshape(-1)[counted], reduction="none")
-        return (losses * weights[counted]).sum() / weights[counted].sum()
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of each token of the vocabulary in float32, for hidden states [any, hidden]."""
+        return functional.linear(hidden, self.embed_tokens.weight).float()
 
     def checkpoint(self) -> dict[str, Tensor]:
         """The weights in float16, under the names of `LlamaForCausalLM`."""

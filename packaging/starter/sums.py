@@ -10,6 +10,10 @@ from random import Random
 
 HIGHEST = 99
 _HELD_OUT = 10
+_BARE = frozenset("0123456789 +-−=?")
+# Differences of near numbers, and those below zero, are hard: they come more often than chance has them.
+_NEAR_SHARE, _NEAR = 0.2, 12
+_BELOW_ZERO_SHARE = 0.5
 
 _ASK = {
     "en": {
@@ -178,12 +182,18 @@ def result(a: int, sign: str, b: int) -> int:
     return a + b if sign == "+" else a - b
 
 
+def answer_language(question: str, language: str) -> str:
+    """The language of the answer: that of the question, and English for bare signs, which have none."""
+    return "en" if set(question) <= _BARE else language
+
+
 def answer(a: int, sign: str, b: int, language: str) -> str:
     """The sum in words: one step where that is enough, two otherwise. Ends in `= result` and a full stop."""
     comma, so, stop = (", ", ". So ", ".") if language == "en" else ("，", "。所以 ", "。")
-    turned = sign == "-" and b > a  # below zero: the other way round first
-    steps = _steps(b, sign, a, comma) if turned else _steps(a, sign, b, comma)
-    return f"{steps}{so}{a} - {b} = {a - b}{stop}" if turned else steps + stop
+    if sign == "-" and b > a:  # below zero: the other way round first
+        more = f"{b} is more than {a}: " if language == "en" else f"{b} 大于 {a}："
+        return f"{more}{_steps(b, sign, a, comma)}{so}{a} - {b} = {a - b}{stop}"
+    return _steps(a, sign, b, comma) + stop
 
 
 def _steps(a: int, sign: str, b: int, comma: str) -> str:
@@ -194,15 +204,17 @@ def _steps(a: int, sign: str, b: int, comma: str) -> str:
     return f"{a} {sign} {tens} = {between}{comma}{between} {sign} {ones} = {result(between, sign, ones)}"
 
 
-def draw(rng: Random, language: str, below_zero: float = 0.3) -> tuple[int, str, int, str]:
-    """A pair that may be trained on, and one way to ask for it; a difference below zero stays with this chance."""
+def draw(rng: Random, language: str) -> tuple[int, str, int, str]:
+    """A pair that may be trained on, and one way to ask for it."""
     while True:
         sign = rng.choice("+-")
         a, b = (rng.randint(0, rng.choice((HIGHEST, HIGHEST, HIGHEST, 20))) for _ in range(2))
-        if sign == "-" and b > a and rng.random() < 1 - below_zero:
+        if sign == "-" and rng.random() < _NEAR_SHARE:
+            b = min(HIGHEST, max(0, a + rng.randint(-_NEAR, _NEAR)))
+        if sign == "-" and (b > a) != (rng.random() < _BELOW_ZERO_SHARE):
             a, b = b, a
         if not is_held_out(a, sign, b):
-            return a, sign, b, rng.choice(_ASK[language][sign]).format(a=a, b=b)
+            return a, sign, b, ask(rng, a, sign, b, language)
 
 
 def draw_next(rng: Random, language: str, before: int) -> tuple[str, int, str] | None:

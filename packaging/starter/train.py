@@ -1,39 +1,41 @@
 """Trains the starter: lessons in, a Hugging Face checkpoint out.
 
-    python packaging/starter/train.py LESSONS.json CHECKPOINT [--after CHECKPOINT] [--seed 1] [--threads 2]
+    python packaging/starter/train.py LESSONS.json CHECKPOINT [--seed 1] [--threads 2]
 
-There are two courses. The first begins from nothing; the second goes on `--after` it, with rates that fall anew, and
-ends in the mean of both. The same lessons, seed and threads give the same model on the same machine.
+There are four courses, each of which goes on where the last one ended, with rates that fall anew; the model is the mean
+of the four ends (stochastic weight averaging, Izmailov et al., 2018). The first is mostly about sums and topics, the
+second about the words of the answers, the third about topics alone, the last about all of it. The mean understands new
+questions better than any of them.
+
+The same lessons, seed and threads give the same model on the same machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import math
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
-import numpy as np
 import torch
-from corpus import Corpus, Turn
+from corpus import Corpus
 from meaning import begin
 from network import Network, Shape
-from safetensors.torch import load_file, save_file
+from rows import Batch, Rows
+from safetensors.torch import save_file
+from teacher import Teacher
 from tokenizers import Tokenizer
-from vocabulary import TURN_END, TURN_START, make_tokenizer, save_tokenizer, topic_token
+from torch import Tensor
+from torch.nn import functional
+from vocabulary import TURN_END, make_tokenizer, save_tokenizer, topic_token
 
 VOCABULARY = 5120
-ROW_TOKENS = 256
-ROWS = 8
-# Conversations to choose from while a row is filled.
-WAITING = 24
 WARMUP_STEPS = 60
+# Of embeddings and of what each layer adds.
+DROPOUT = 0.05
 
 
 @dataclass(frozen=True)
@@ -41,101 +43,55 @@ class Course:
     """How long is trained, and on what.
 
     Attributes:
-        steps: batches of `ROWS * ROW_TOKENS` tokens.
-        mixture, below_zero: see `Corpus`.
-        dropout: of embeddings and of what each layer adds.
+        steps: batches of `rows.ROWS * rows.ROW_TOKENS` tokens.
+        mixture: what a turn is about, and how often.
+        cut_share, judged_weight: see `Rows`.
         matrix_rate, other_rate: learning rates at the peak, of Muon (Jordan et al., 2024) for matrices and of AdamW for
-            the rest. They are low, to keep what the weights begin with.
+            the rest.
     """
 
     steps: int
     mixture: dict[str, int]
-    below_zero: float
-    dropout: float
+    cut_share: float
+    judged_weight: float
     matrix_rate: float
     other_rate: float
 
 
-FIRST = Course(
-    steps=4200,
-    mixture={"help": 43, "outside": 12, "sum": 34, "talk": 8, "problem": 3},
-    below_zero=0.3,
-    dropout=0.05,
-    matrix_rate=0.004,
-    other_rate=0.0006,
+COURSES = (
+    Course(
+        steps=4200,
+        mixture={"help": 40, "outside": 12, "sum": 36, "talk": 8, "problem": 4},
+        cut_share=0.75,
+        judged_weight=3.0,
+        matrix_rate=0.004,
+        other_rate=0.0006,
+    ),
+    Course(
+        steps=1200,
+        mixture={"help": 56, "outside": 12, "sum": 20, "talk": 8, "problem": 4},
+        cut_share=0.3,
+        judged_weight=10.0,
+        matrix_rate=0.003,
+        other_rate=0.0005,
+    ),
+    Course(
+        steps=300,
+        mixture={"help": 70, "outside": 15, "talk": 12, "problem": 3},
+        cut_share=1.0,
+        judged_weight=10.0,
+        matrix_rate=0.003,
+        other_rate=0.0005,
+    ),
+    Course(
+        steps=600,
+        mixture={"help": 56, "outside": 16, "sum": 16, "talk": 8, "problem": 4},
+        cut_share=0.4,
+        judged_weight=10.0,
+        matrix_rate=0.003,
+        other_rate=0.0005,
+    ),
 )
-SECOND = Course(
-    steps=1500,
-    mixture={"help": 52, "outside": 10, "sum": 28, "talk": 6, "problem": 4},
-    below_zero=0.6,
-    dropout=0.05,
-    matrix_rate=0.003,
-    other_rate=0.0005,
-)
-
-# Most answers are cut behind their topic: to find it is the hard part, and the words are known by heart early on.
-CUT_SHARE = 0.75
-TOPIC_WEIGHT = 3.0
-# For the answers that are never cut: sums, and what repeats something.
-WORKED_WEIGHT = 2.0
-
-
-class Rows:
-    """Conversations as token ids, packed into rows; none sees its neighbours."""
-
-    def __init__(self, corpus: Corpus, tokenizer: Tokenizer) -> None:
-        self._conversations = corpus.conversations()
-        self._tokenizer = tokenizer
-        self._rng = Random(0)
-        self._waiting: list[tuple[list[int], list[float]]] = []
-
-    def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Ids [rows, tokens], masks [rows, 1, tokens, tokens] and weights of the losses [rows, tokens], without end."""
-        causal = torch.ones(ROW_TOKENS, ROW_TOKENS, dtype=torch.bool).tril()
-        while True:
-            ids = np.zeros((ROWS, ROW_TOKENS), np.int64)
-            owners = np.zeros((ROWS, ROW_TOKENS), np.int64)
-            weights = np.zeros((ROWS, ROW_TOKENS), np.float32)
-            for row in range(ROWS):
-                self._fill(ids[row], owners[row], weights[row])
-            owned = torch.from_numpy(owners)
-            masks = (owned[:, :, None] == owned[:, None, :]) & causal
-            yield torch.from_numpy(ids), masks[:, None], torch.from_numpy(weights)
-
-    def _fill(self, ids: np.ndarray, owners: np.ndarray, weights: np.ndarray) -> None:
-        """Put conversations into one row: the one that waits longest, then always the longest that still fits."""
-        start = 0
-        for owner in range(1, ROW_TOKENS):
-            while len(self._waiting) < WAITING:
-                self._waiting.append(self._encode(next(self._conversations)))
-            fitting = [i for i, (tokens, _) in enumerate(self._waiting) if start + len(tokens) <= ROW_TOKENS]
-            if not fitting:
-                return
-            place = 0 if start == 0 else max(fitting, key=lambda i: len(self._waiting[i][0]))
-            tokens, losses = self._waiting.pop(place)
-            end = start + len(tokens)
-            ids[start:end], weights[start:end], owners[start:end] = tokens, losses, owner
-            weights[start] = 0  # nothing of its own stands before it
-            start = end
-
-    def _encode(self, turns: list[Turn]) -> tuple[list[int], list[float]]:
-        """ChatML as chat_template.jinja writes it, and what each token counts; never longer than a row.
-
-        Only the last answer is learned: those before it stand there as they come back in a chat, without their topic.
-        """
-        last = turns[-1]
-        text = "".join(f"{_asked(turn)}{turn.answer}{TURN_END}\n" for turn in turns[:-1]) + _asked(last)
-        tokens = self._tokenizer.encode(text).ids
-        answer = [self._tokenizer.token_to_id(topic_token(last.topic))]
-        if not last.is_fixed or self._rng.random() >= CUT_SHARE:
-            answer += self._tokenizer.encode(last.answer + TURN_END).ids
-        weight = 1.0 if last.is_fixed else WORKED_WEIGHT
-        losses = [0.0] * len(tokens) + [TOPIC_WEIGHT] + [weight] * (len(answer) - 1)
-        return (tokens + answer)[-ROW_TOKENS:], losses[-ROW_TOKENS:]
-
-
-def _asked(turn: Turn) -> str:
-    return f"{TURN_START}user\n{turn.question}{TURN_END}\n{TURN_START}assistant\n"
 
 
 def rate(step: int, steps: int) -> float:
@@ -143,9 +99,22 @@ def rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / WARMUP_STEPS, (steps - step) / (0.6 * steps))
 
 
-def train(network: Network, corpus: Corpus, tokenizer: Tokenizer, course: Course) -> None:
+def loss_of(network: Network, batch: Batch, topic_ids: Tensor) -> Tensor:
+    """Mean cross entropy of the tokens that follow, each weighted; of those judged, against the teacher's judgement."""
+    hidden = network(batch.ids, batch.mask, DROPOUT)
+    weights = batch.weights[:, 1:].reshape(-1)
+    counted = weights.nonzero()[:, 0]  # the rest is not computed
+    told = hidden[:, :-1].reshape(-1, hidden.shape[-1])[counted]
+    targets = batch.ids[:, 1:].reshape(-1)[counted]
+    losses = functional.cross_entropy(network.logits(told), targets, reduction="none")
+    found = functional.log_softmax(network.logits(hidden.reshape(-1, hidden.shape[-1])[batch.judged]), dim=1)
+    judged = -(batch.judgement * found[:, topic_ids]).sum() * batch.judged_weight
+    whole = weights[counted].sum() + batch.judged_weight * len(batch.judged)
+    return ((losses * weights[counted]).sum() + judged) / whole
+
+
+def train(network: Network, rows: Rows, topic_ids: Tensor, course: Course) -> None:
     """Train in place; tells how it goes."""
-    steps = course.steps
     matrices = [p for name, p in network.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in network.named_parameters() if p.ndim != 2 or "embed" in name]
     peaks = (course.matrix_rate, course.other_rate)
@@ -154,17 +123,15 @@ def train(network: Network, corpus: Corpus, tokenizer: Tokenizer, course: Course
         torch.optim.AdamW(others, lr=peaks[1], betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
     print(
-        f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} million parameters, {steps} steps",
+        f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} million parameters, {course.steps} steps",
         flush=True,
     )
     started, mean = time.monotonic(), math.nan
-    batches = Rows(corpus, tokenizer).batches()
-    for step in range(steps):
-        ids, masks, weights = next(batches)
+    for step, batch in zip(range(course.steps), rows.batches(), strict=False):
         for optimizer, peak in zip(optimizers, peaks, strict=True):
-            optimizer.param_groups[0]["lr"] = peak * rate(step, steps)
+            optimizer.param_groups[0]["lr"] = peak * rate(step, course.steps)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = network.loss(ids, masks, weights, course.dropout)
+            loss = loss_of(network, batch, topic_ids)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for optimizer in optimizers:
@@ -174,26 +141,36 @@ def train(network: Network, corpus: Corpus, tokenizer: Tokenizer, course: Course
         mean = value if math.isnan(mean) else 0.95 * mean + 0.05 * value
         if (step + 1) % 50 == 0:
             spent = time.monotonic() - started
-            left = spent / (step + 1) * (steps - step - 1)
+            left = spent / (step + 1) * (course.steps - step - 1)
             print(
                 f"step {step + 1}: loss {mean:.4f}, {spent / 60:.1f} min, {left / 60:.1f} min left",
                 flush=True,
             )
 
 
-def average(network: Network, other: Network) -> None:
-    """Set the weights to the mean of both (Izmailov et al., 2018): it does better on questions that neither has seen."""
-    with torch.no_grad():
-        for mine, others in zip(network.parameters(), other.parameters(), strict=True):
-            mine.lerp_(others, 0.5)
-
-
-def read_checkpoint(folder: Path) -> tuple[Network, Tokenizer]:
-    """What a course has written."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+def take(
+    course: Course, lessons: Path, seed: int, before: tuple[Network, Tokenizer] | None
+) -> tuple[Network, Tokenizer]:
+    """One course: from nothing, or from where the one `before` ended."""
+    torch.manual_seed(seed)
+    corpus = Corpus(lessons, seed, course.mixture)
+    topics = corpus.topics()
+    tokenizer = before[1] if before else make_tokenizer(corpus.texts(), topics, VOCABULARY)
+    teacher = Teacher(corpus.asked(), topics, seed)
     network = Network(Shape(vocab_size=VOCABULARY))
-    network.read_checkpoint(load_file(folder / "model.safetensors"))
+    if before:
+        network.read_checkpoint(before[0].checkpoint())
+    else:
+        begin(network, corpus.asked(), topics, tokenizer)
+    topic_ids = torch.tensor([tokenizer.token_to_id(topic_token(topic)) for topic in topics])
+    rows = Rows(corpus, tokenizer, teacher, course.cut_share, course.judged_weight)
+    train(network, rows, topic_ids, course)
     return network, tokenizer
+
+
+def mean_of(ends: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of checkpoints, in float32."""
+    return {name: sum(end[name].float() for end in ends) / len(ends) for name in ends[0]}
 
 
 def write_checkpoint(folder: Path, network: Network, tokenizer: Tokenizer) -> None:
@@ -212,25 +189,17 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description="Train the starter.")
     arguments.add_argument("lessons", type=Path)
     arguments.add_argument("out", type=Path)
-    arguments.add_argument("--after", type=Path)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--threads", type=int, default=2)
     options = arguments.parse_args()
     torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
     torch.use_deterministic_algorithms(True)
-    course = SECOND if options.after else FIRST
-    corpus = Corpus(options.lessons, options.seed, course.mixture, course.below_zero)
-    if options.after:
-        network, tokenizer = read_checkpoint(options.after)
-    else:
-        tokenizer = make_tokenizer(corpus.texts(), corpus.topics(), VOCABULARY)
-        network = Network(Shape(vocab_size=VOCABULARY))
-        begin(network, corpus.asked(), corpus.topics(), tokenizer)
-    start = copy.deepcopy(network)
-    train(network, corpus, tokenizer, course)
-    if options.after:
-        average(network, start)
+    state, ends = None, []
+    for course in COURSES:
+        state = take(course, options.lessons, options.seed, state)
+        ends.append(state[0].checkpoint())
+    network, tokenizer = state
+    network.read_checkpoint(mean_of(ends))
     write_checkpoint(options.out, network, tokenizer)
     return 0
 
