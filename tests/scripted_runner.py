@@ -55,10 +55,12 @@ class ScriptedRunner:
         context_length: int = 512,
         budget_tokens: int | None = None,
         clock: Clock | None = None,
+        can_score: bool = False,
     ) -> None:
         self.vocab_size = VOCAB_SIZE
         self.context_length = context_length
         self.max_slots = max_slots
+        self.can_score = can_score
         self.budget_tokens = budget_tokens or max_slots * context_length
         self.clock = clock or Clock()
         self.seconds_per_token = 0.001
@@ -96,6 +98,13 @@ class ScriptedRunner:
         logits = np.stack([self._append(row, [token]) for row, token in zip(rows, token_ids, strict=True)])
         logits[list(self.nan_rows)] = np.nan
         return logits
+
+    def score(self, slot: int, token_ids: Sequence[int]) -> np.ndarray:
+        if self.failure:
+            raise self.failure
+        self.calls.append(("score", slot, len(token_ids)))
+        self.clock.now += self.seconds_per_decode / 2 + self.seconds_per_token * len(token_ids)
+        return np.stack([self._append(slot, [token]) for token in token_ids])
 
     def _append(self, slot: int, token_ids: Sequence[int]) -> np.ndarray:
         assert token_ids, "an empty chunk"

@@ -41,8 +41,8 @@ def whole_seconds(runner: OrtRunner, prompt: list[int]) -> float:
 def one_run(runner: OrtRunner, prompt: list[int], step_seconds: float) -> dict[str, float]:
     """Three streams decode; the newcomer arrives; measure until its first token."""
     engine = Engine(runner, step_seconds=step_seconds)
-    # A prompt that was read before, so that the pace is known as it is in a program that has been in use.
-    engine.submit(Request("warm", tuple(prompt[:256]), SamplingParams(temperature=0, max_tokens=1)))
+    # Another prompt is read before, so that the pace is known as it is in a program that has been in use.
+    engine.submit(Request("warm", tuple(reversed(prompt[:256])), SamplingParams(temperature=0, max_tokens=1)))
     while engine.has_work:
         engine.step()
     endless = SamplingParams(temperature=0, ignore_eos=True)

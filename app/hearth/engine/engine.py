@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from hearth.engine.drafter import LookupDrafter
+from hearth.engine.drafting import Drafting
 from hearth.engine.model_runner import ModelRunner
 from hearth.engine.outputs import ErrorInfo, FinishReason, RequestOutput
 from hearth.engine.request import Request
@@ -36,11 +38,13 @@ class Engine:
         *,
         name: str = "model",
         step_seconds: float = 0.2,
+        drafts: bool = True,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.runner = runner
         self._name = name
         self.scheduler = Scheduler(runner, step_seconds)
+        self._drafts = drafts and runner.can_score
         self._clock = clock
         self._sequences: dict[str, Sequence] = {}
         self._arrivals = itertools.count()
@@ -68,7 +72,8 @@ class Engine:
         if len(request.token_ids) >= self.runner.context_length:
             raise PromptTooLong(tokens=len(request.token_ids), limit=self.runner.context_length - 1)
         chooser = TokenChooser(request.params, request.token_ids, self.runner.vocab_size)
-        sequence = Sequence(request, next(self._arrivals), chooser, self._clock())
+        drafting = Drafting(LookupDrafter()) if self._drafts else None
+        sequence = Sequence(request, next(self._arrivals), chooser, self._clock(), drafting)
         self._sequences[request.id] = sequence
         self.scheduler.add(sequence)
 
@@ -89,7 +94,8 @@ class Engine:
             return [self._fail(sequence, error) for sequence in list(self._sequences.values())]
         outputs: list[RequestOutput] = []
         if batch.decode:
-            outputs += self._decode(batch.decode)
+            draft = self._draft(batch.decode)
+            outputs += self._score(batch.decode[0], draft) if draft else self._decode(batch.decode)
         for chunk in batch.prefill:
             outputs += self._prefill(chunk)
         return outputs
@@ -123,7 +129,47 @@ class Engine:
         self.scheduler.decode_seconds = self._clock() - started
         for sequence in sequences:
             sequence.computed += 1
+        if len(sequences) == 1 and sequences[0].drafting:
+            sequences[0].drafting.decoded(self.scheduler.decode_seconds)
         return self._sample(sequences, logits)
+
+    def _draft(self, sequences: list[Sequence]) -> list[int]:
+        """What may follow; only for a sequence that runs alone, since several share the reading of the weights."""
+        sequence = sequences[0]
+        if (
+            len(sequences) > 1
+            or sequence.drafting is None
+            or sequence.computed != len(sequence.token_ids) - 1
+        ):
+            return []
+        left = self.runner.context_length - len(sequence.token_ids)
+        if sequence.request.params.max_tokens is not None:
+            left = min(left, sequence.request.params.max_tokens - sequence.generated_tokens)
+        draft = sequence.drafting.propose(sequence.token_ids, left - 1)
+        return draft if draft and self.scheduler.has_room_beyond(len(draft)) else []
+
+    def _score(self, sequence: Sequence, draft: list[int]) -> list[RequestOutput]:
+        """Check a draft: the tokens that the model chooses, up to the first that the draft has otherwise."""
+        started = self._clock()
+        try:
+            logits = self.runner.score(sequence.slot, [sequence.token_ids[sequence.computed], *draft])
+        except HearthError as error:
+            return [self._fail(sequence, error)]
+        self.scheduler.decode_seconds = self._clock() - started
+        outputs: list[RequestOutput] = []
+        accepted = 0
+        for row, guess in zip(logits, [*draft, None], strict=True):
+            sequence.computed += 1
+            outputs += self._sample([sequence], row[None])
+            if outputs[-1].finish_reason is not None:
+                return [_joined(outputs)]
+            if sequence.token_ids[-1] != guess:
+                break
+            accepted += 1
+        self.runner.truncate(sequence.slot, sequence.computed)
+        if sequence.drafting:
+            sequence.drafting.scored(len(draft), accepted, self.scheduler.decode_seconds)
+        return [_joined(outputs)]
 
     def _prefill(self, chunk: PrefillChunk) -> list[RequestOutput]:
         sequence, started = chunk.sequence, self._clock()
@@ -203,3 +249,11 @@ class Engine:
         return RequestOutput(
             request_id=sequence.request.id, finish_reason=reason, usage=sequence.usage(self._clock())
         )
+
+
+def _joined(outputs: list[RequestOutput]) -> RequestOutput:
+    """The outputs that one request had in one step as one."""
+    joined = outputs[-1]
+    joined.token_ids = [token for output in outputs for token in output.token_ids]
+    joined.logprobs = [each for output in outputs for each in output.logprobs]
+    return joined

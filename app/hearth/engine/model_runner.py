@@ -18,11 +18,13 @@ class ModelRunner(Protocol):
         vocab_size: length of a row of logits.
         context_length: most tokens that one slot can hold.
         max_slots: most sequences at once.
+        can_score: whether `score` can be called.
     """
 
     vocab_size: int
     context_length: int
     max_slots: int
+    can_score: bool
 
     def reserve(self, slots: int, length: int) -> bool:
         """Make slots 0 to `slots`-1 hold `length` tokens each; False where memory does not allow it.
@@ -37,6 +39,10 @@ class ModelRunner(Protocol):
 
     def decode(self, first: int, token_ids: Sequence[int]) -> np.ndarray:
         """Append one token to each of slots `first` to `first` + n-1; their logits [n, vocab_size]."""
+        ...
+
+    def score(self, slot: int, token_ids: Sequence[int]) -> np.ndarray:
+        """Append tokens to one sequence; the logits [n, vocab_size] after each of them."""
         ...
 
     def move(self, source: int, target: int) -> None:

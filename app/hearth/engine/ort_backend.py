@@ -74,7 +74,12 @@ class OrtBackend:
                 self._runner.cache.shape,
                 options.kv_store_bytes,
             )
-        self._engine = Engine(self._runner, name=name, step_seconds=options.step_milliseconds / 1000)
+        self._engine = Engine(
+            self._runner,
+            name=name,
+            step_seconds=options.step_milliseconds / 1000,
+            drafts=options.drafts,
+        )
         self._streams: dict[str, _TextStream] = {}
         self.info = ModelInfo(
             architecture=folder.config.model.type,

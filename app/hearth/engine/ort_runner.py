@@ -3,7 +3,7 @@
 The graph is that of onnxruntime-genai's builder: `input_ids` [batch, tokens], `attention_mask` [batch, total] of ones
 then zeros, from which the graph derives each row's length, an optional `position_ids`, and past and present keys and
 values that share their buffer (`GroupQueryAttention`). Logits are [batch, 1, vocab] where the head is pruned to the
-last position, else [batch, tokens, vocab].
+last position, else [batch, tokens, vocab]; a pruned head is opened again for `score`, see `model_folder/positions.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hearth.engine.kv_store import LEAST_TOKENS, KVStore
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
+from hearth.model_folder.positions import POSITIONS, with_positions
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
@@ -29,6 +30,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(int64)": np.dtype(np.int64),
     "tensor(int32)": np.dtype(np.int32),
 }
+
+LAST_POSITION = np.array([-1], np.int64)
 
 
 def open_session(folder: ModelFolder, name: str, threads: int) -> ort.InferenceSession:
@@ -43,8 +46,16 @@ def open_session(folder: ModelFolder, name: str, threads: int) -> ort.InferenceS
     options.log_severity_level = 3
     # A memory pattern is kept for every shape ever run, and chunked prefill runs many.
     options.enable_mem_pattern = False
+    model: str | bytes = str(folder.graph_file)
+    scored = with_positions(folder.graph_file.read_bytes(), folder.config.model.decoder.outputs.logits)
+    if scored is not None:
+        model = scored
+        # Where the weights lie, which the path would have told.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(folder.graph_file.parent)
+        )
     try:
-        return ort.InferenceSession(str(folder.graph_file), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
         raise ModelLoadFailed(name=name, reason=_first_line(error)) from error
 
@@ -98,7 +109,12 @@ class OrtRunner:
         self._ids_dtype = self._dtype(name, inputs[self._ids_name])
         self._mask_dtype = self._dtype(name, inputs[self._mask_name])
         self._logits_dtype = self._dtype(name, logits)
+        # Which positions have logits: those asked for, the last one, or all.
+        self._takes_positions = POSITIONS in {
+            node.name for node in self._session.get_overridable_initializers()
+        }
         self._pruned_head = logits.shape[1] == 1
+        self.can_score = self._takes_positions or not self._pruned_head
         kv_heads, head_dim = past.shape[1], past.shape[3]
         shape = KVShape(
             layers=decoder.num_hidden_layers,
@@ -177,12 +193,19 @@ class OrtRunner:
         past = int(self.cache.lengths[slot])
         # Exact, not rounded up: the kernel takes a first prompt for one by total == new tokens.
         mask = np.ones((1, past + ids.shape[1]), self._mask_dtype)
-        row: np.ndarray = self._run(slot, ids, mask)[0]
+        row: np.ndarray = self._run(slot, ids, mask)[0, -1]
         return row
+
+    def score(self, slot: int, token_ids: Sequence[int]) -> np.ndarray:
+        ids = np.asarray([token_ids], self._ids_dtype)
+        past = int(self.cache.lengths[slot])
+        mask = np.ones((1, past + ids.shape[1]), self._mask_dtype)
+        rows: np.ndarray = self._run(slot, ids, mask, np.arange(ids.shape[1]))[0]
+        return rows
 
     def decode(self, first: int, token_ids: Sequence[int]) -> np.ndarray:
         ids = np.asarray(token_ids, self._ids_dtype)[:, None]
-        return self._run(first, ids, self._decode_mask(first, len(token_ids)))
+        return self._run(first, ids, self._decode_mask(first, len(token_ids)))[:, -1]
 
     def _decode_mask(self, first: int, rows: int) -> np.ndarray:
         """Ones for each row's tokens with the new one, then zeros; as wide as the longest, rounded up."""
@@ -191,13 +214,18 @@ class OrtRunner:
         mask: np.ndarray = (np.arange(width) < lengths[:, None]).astype(self._mask_dtype)
         return mask
 
-    def _run(self, slot: int, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def _run(
+        self, slot: int, ids: np.ndarray, mask: np.ndarray, positions: np.ndarray = LAST_POSITION
+    ) -> np.ndarray:
+        """Logits [rows, positions, vocab] of `positions` or, where the graph is not asked, of the last or of all."""
         rows, tokens = ids.shape
-        positions = 1 if self._pruned_head else tokens
-        logits = np.empty((rows, positions, self.vocab_size), self._logits_dtype)
+        count = len(positions) if self._takes_positions else 1 if self._pruned_head else tokens
+        logits = np.empty((rows, count, self.vocab_size), self._logits_dtype)
         binding = self._binding(slot, rows)
         self._bind_input(binding, self._ids_name, ids)
         self._bind_input(binding, self._mask_name, mask)
+        if self._takes_positions:
+            self._bind_input(binding, POSITIONS, positions)
         if self._positions_name:
             first = self.cache.lengths[slot : slot + rows, None]
             place = (first + np.arange(tokens)).astype(self._ids_dtype)
@@ -209,7 +237,7 @@ class OrtRunner:
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
             raise ModelRunFailed(name=self._name, reason=_first_line(error)) from error
         self.cache.lengths[slot : slot + rows] += tokens
-        return logits[:, -1].astype(np.float32, copy=False)
+        return logits.astype(np.float32, copy=False)
 
     def _bind_input(self, binding: ort.IOBinding, name: str, array: np.ndarray) -> None:
         binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)

@@ -136,9 +136,13 @@ class Scheduler:
                 raise ModelRunFailed(name=tr("Model"), reason=tr("the memory for its context is too small"))
             self._preempt(min(owners, key=lambda s: (s.request.priority, -s.order)))
 
-    def _reserve(self, sequences: list[Sequence], span: int) -> bool:
+    def has_room_beyond(self, tokens: int) -> bool:
+        """Whether the cache holds so many tokens more of each sequence than the next step needs."""
+        return self._reserve(self.slots.owners(), self.slots.span(), beyond=1 + tokens)
+
+    def _reserve(self, sequences: list[Sequence], span: int, beyond: int = 1) -> bool:
         # One token beyond what a sequence has, so that whoever is admitted can decode at least once.
-        longest = max(len(sequence.token_ids) for sequence in sequences) + 1
+        longest = max(len(sequence.token_ids) for sequence in sequences) + beyond
         kept = max((len(leftover.tokens) for leftover in self.slots.leftovers()), default=0)
         return self.runner.reserve(span, max(longest, kept))
 

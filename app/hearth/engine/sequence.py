@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 import numpy as np
 
+from hearth.engine.drafting import Drafting
 from hearth.engine.outputs import Usage
 from hearth.engine.request import Request
 from hearth.engine.sampler import TokenChooser
@@ -28,6 +29,7 @@ class Sequence:
         computed: how many of them have their keys and values in the slot.
         slot: the slot it owns; -1 while it waits.
         cached: prompt tokens whose keys and values were there when it first got a slot.
+        drafting: its guesses at what follows; None where none are made.
         submitted, first_token, last_token: clock readings in seconds.
     """
 
@@ -35,6 +37,7 @@ class Sequence:
     order: int
     chooser: TokenChooser
     submitted: float
+    drafting: Drafting | None = None
     token_ids: list[int] = field(init=False)
     state: SequenceState = SequenceState.WAITING
     computed: int = 0

@@ -140,6 +140,7 @@ class SlotTable:
             self.running -= 1
         if keep and sequence.computed >= LEAST_SHARED:
             tokens = np.array(sequence.token_ids[: sequence.computed], np.int64)
+            self._runner.truncate(slot, len(tokens))  # drafted tokens that were not taken may lie behind
             self._owners[slot] = Leftover(tokens, next(self._endings))
         else:
             self._empty(slot)

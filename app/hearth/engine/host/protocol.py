@@ -34,6 +34,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         kv_cache_bytes: most memory for keys and values.
         max_context: shortens the model's context; 0 keeps it.
         step_milliseconds: aim for one step while others stream: decode and prompts together.
+        drafts: guess at tokens that follow, where the model can check them; never changes an answer.
         kv_store_folder, kv_store_bytes: where keys and values of ended answers are kept, and at most how much; 0 keeps
             none.
     """
@@ -43,6 +44,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_slots: int = 8
     max_context: int = 0
     step_milliseconds: int = 200
+    drafts: bool = True
     kv_store_folder: str = ""
     kv_store_bytes: int = 0
 
