@@ -70,6 +70,45 @@ def test_draws_follow_the_distribution() -> None:
     assert chi_square < 24.3  # 7 degrees of freedom: exceeded by chance once in a thousand seeds
 
 
+@pytest.mark.parametrize("top_p", [0.0, 0.02, 0.3, 0.9, 0.999, 1.0])
+@pytest.mark.parametrize("min_p", [0.0, 0.2])
+@pytest.mark.parametrize("spread", [0.0, 0.3, 2.0, 30.0])
+def test_draws_without_sorting_follow_the_same_distribution(
+    top_p: float, min_p: float, spread: float
+) -> None:
+    logits = logits_of(5, spread)[:300]
+    params = SamplingParams(temperature=0.9, top_p=top_p, min_p=min_p, seed=4)
+    chooser = TokenChooser(params, [], logits.size)
+    draws = 4_000
+    counts = np.bincount([chooser.choose(logits) for _ in range(draws)], minlength=logits.size)
+    expected = reference(logits, params) * draws
+    assert counts[expected == 0].sum() == 0
+    # Tokens that hardly come are counted as one.
+    rare = expected < 5
+    got = np.append(counts[~rare], counts[rare].sum())
+    wanted = np.append(expected[~rare], expected[rare].sum())
+    likely = wanted > 0
+    chi_square = float(((got - wanted)[likely] ** 2 / wanted[likely]).sum())
+    freedom = int(likely.sum()) - 1
+    # Wilson and Hilferty's bound, exceeded by chance once in ten thousand seeds.
+    assert (
+        chi_square
+        <= max(1, freedom) * (1 - 2 / (9 * max(1, freedom)) + 3.72 * (2 / (9 * max(1, freedom))) ** 0.5) ** 3
+    )
+
+
+def test_a_million_draws_lie_within_their_bounds() -> None:
+    logits = logits_of(6, 1.5)[:64]
+    params = SamplingParams(temperature=1.0, top_p=0.97, seed=2)
+    chooser = TokenChooser(params, [], logits.size)
+    draws = 1_000_000
+    counts = np.bincount([chooser.choose(logits) for _ in range(draws)], minlength=logits.size)
+    chances = reference(logits, params)
+    deviations = (counts - draws * chances) / np.sqrt(np.maximum(draws * chances * (1 - chances), 1e-9))
+    assert counts[chances == 0].sum() == 0
+    assert np.abs(deviations[chances > 0]).max() < 4.5
+
+
 def test_temperature_zero_takes_the_most_likely() -> None:
     logits = logits_of(2)
     assert TokenChooser(SamplingParams(temperature=0), [], VOCAB).choose(logits) == logits.argmax()
