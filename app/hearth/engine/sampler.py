@@ -123,7 +123,7 @@ def _is_kept(weights: np.ndarray, token: int, total: float, params: SamplingPara
     before = float((weights * (weights > weight)).sum(dtype=np.float64))
     # Of tokens with one weight, those with lower ids come first.
     before += float(weight) * np.count_nonzero(weights[:token] == weight)
-    return before == 0 or before < params.top_p * total  # the likeliest one is always kept
+    return bool(before == 0 or before < params.top_p * total)  # the likeliest one is always kept
 
 
 def candidates(logits: np.ndarray, params: SamplingParams) -> tuple[np.ndarray, np.ndarray]:
