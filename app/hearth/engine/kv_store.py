@@ -12,11 +12,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
+from uuid import uuid4
 
 import msgspec
 import numpy as np
@@ -30,6 +34,8 @@ log = logging.getLogger(__name__)
 LEAST_TOKENS = 256
 _FORMAT = 1
 _HEADER_MAX_BYTES = 4096
+# Writing a file takes seconds.
+_FORSAKEN_SECONDS = 3600
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,8 +86,8 @@ class KVStore:
 
     def __post_init__(self) -> None:
         """Read which sequences are there."""
-        for leftover in self.folder.glob("*.part"):  # of a process that was killed
-            leftover.unlink(missing_ok=True)
+        for part in self.folder.glob("*.part"):
+            _remove_if_forsaken(part)
         for file in sorted(self.folder.glob("*.kv")):
             try:
                 with file.open("rb") as stream:
@@ -89,7 +95,8 @@ class KVStore:
                     if header.model == self.model:
                         self._stored.append(Stored(file, self._read_tokens(stream, header)))
             except (OSError, _Damaged) as error:
-                self._remove(file, error)
+                log.warning("%s is removed: %s", file, error)
+                _remove(file)
 
     def longest_shared(self, prompt: np.ndarray) -> tuple[Stored | None, int]:
         """The stored sequence with the longest beginning that `prompt` (int64) shares, and its length."""
@@ -109,10 +116,12 @@ class KVStore:
                         buffers[layer][slot, :, :length] = block[:, :length]
         except (OSError, _Damaged) as error:
             self._stored.remove(stored)
-            self._remove(stored.file, error)
+            log.warning("%s is removed: %s", stored.file, error)
+            _remove(stored.file)
             return False
         cache.lengths[slot] = length
-        os.utime(stored.file)
+        with suppress(OSError):  # another process may have made room
+            os.utime(stored.file)
         return True
 
     def is_worth_saving(self, tokens: np.ndarray) -> bool:
@@ -128,7 +137,7 @@ class KVStore:
         """
         name = hashlib.sha256(self.model.encode() + tokens.astype("<i4").tobytes()).hexdigest()[:32]
         file = self.folder / f"{name}.kv"
-        part = file.with_suffix(".part")
+        part = self.folder / f"{name}.{uuid4().hex}.part"  # another process may keep the same
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as stream:
@@ -140,17 +149,20 @@ class KVStore:
                         _write_block(stream, np.ascontiguousarray(buffers[layer][slot, :, : len(tokens)]))
                     yield
             part.replace(file)
+            self._add(Stored(file, tokens))
         except OSError as error:
             log.warning("keys and values are not kept: %s", error)
-            return
         finally:
-            part.unlink(missing_ok=True)
-        for shorter in [
-            each for each in self._stored if shared_length(each.tokens, tokens) == len(each.tokens)
-        ]:
-            self._stored.remove(shorter)
-            shorter.file.unlink(missing_ok=True)
-        self._stored.append(Stored(file, tokens))
+            _remove(part)
+
+    def _add(self, newest: Stored) -> None:
+        """Note a new file; those that it holds whole, and those that no longer fit, are removed."""
+        for each in list(self._stored):
+            if shared_length(each.tokens, newest.tokens) == len(each.tokens):
+                self._stored.remove(each)
+                if each.file != newest.file:
+                    _remove(each.file)
+        self._stored.append(newest)
         self._make_room()
 
     def _header(self, tokens: int) -> Header:
@@ -158,7 +170,7 @@ class KVStore:
         layout = (2 * shape.layers, shape.kv_heads, shape.head_dim, shape.dtype.str)
         return Header(format=_FORMAT, model=self.model, kv=layout, tokens=tokens)
 
-    def _read_tokens(self, stream: BinaryIO, header: Header) -> np.ndarray:
+    def _read_tokens(self, stream: BufferedReader, header: Header) -> np.ndarray:
         """The token ids behind the header; layout and length are checked before memory is set aside by them."""
         if header != self._header(header.tokens) or header.tokens < LEAST_TOKENS:
             raise _Damaged("its layout is another one")
@@ -171,21 +183,35 @@ class KVStore:
         return tokens.astype(np.int64)
 
     def _make_room(self) -> None:
-        sizes = [(file.stat().st_mtime_ns, file.stat().st_size, file) for file in self.folder.glob("*.kv")]
-        whole = sum(size for _, size, _ in sizes)
-        for _, size, file in sorted(sizes):
+        """Remove what was not used for longest, until the rest is within the limit."""
+        files = []
+        for file in self.folder.glob("*.kv"):
+            with suppress(FileNotFoundError):  # another process may do the same
+                stat = file.stat()
+                files.append((stat.st_mtime_ns, stat.st_size, file))
+        whole = sum(size for _, size, _ in files)
+        for _, size, file in sorted(files):
             if whole <= self.byte_limit:
                 return
-            file.unlink(missing_ok=True)
+            _remove(file)
             self._stored = [each for each in self._stored if each.file != file]
             whole -= size
 
-    def _remove(self, file: Path, error: Exception) -> None:
-        log.warning("%s is removed: %s", file, error)
+
+def _remove(file: Path) -> None:
+    """Remove a file; one that cannot be removed now is met again."""
+    with suppress(OSError):
         file.unlink(missing_ok=True)
 
 
-def _read_header(stream: BinaryIO) -> Header:
+def _remove_if_forsaken(part: Path) -> None:
+    """Remove the file of a process that was killed; a younger one may still be written."""
+    with suppress(OSError):
+        if time.time() - part.stat().st_mtime > _FORSAKEN_SECONDS:
+            part.unlink()
+
+
+def _read_header(stream: BufferedReader) -> Header:
     line = stream.readline(_HEADER_MAX_BYTES)
     try:
         return msgspec.json.decode(line, type=Header)
@@ -193,16 +219,16 @@ def _read_header(stream: BinaryIO) -> Header:
         raise _Damaged(str(error)) from error
 
 
-def _read_block(stream: BinaryIO, block: np.ndarray) -> None:
+def _read_block(stream: BufferedReader, block: np.ndarray) -> None:
     """Fill a contiguous array."""
     view = block.data.cast("B")
-    if stream.readinto(view) != block.nbytes:  # type: ignore[attr-defined]
+    if stream.readinto(view) != block.nbytes:
         raise _Damaged("it is too short")
     if stream.read(4) != zlib.crc32(view).to_bytes(4, "little"):
         raise _Damaged("a checksum is wrong")
 
 
-def _write_block(stream: BinaryIO, block: np.ndarray) -> None:
+def _write_block(stream: IO[bytes], block: np.ndarray) -> None:
     view = block.data.cast("B")
     stream.write(view)
     stream.write(zlib.crc32(view).to_bytes(4, "little"))

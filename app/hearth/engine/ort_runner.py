@@ -31,6 +31,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(int32)": np.dtype(np.int32),
 }
 
+_REWRITTEN_MAX_BYTES = 64 << 20
 LAST_POSITION = np.array([-1], np.int64)
 
 
@@ -47,8 +48,10 @@ def open_session(folder: ModelFolder, name: str, threads: int) -> ort.InferenceS
     # A memory pattern is kept for every shape ever run, and chunked prefill runs many.
     options.enable_mem_pattern = False
     model: str | bytes = str(folder.graph_file)
-    scored = with_positions(folder.graph_file.read_bytes(), folder.config.model.decoder.outputs.logits)
-    if scored is not None:
+    # A graph that holds its weights itself is left alone: rewriting it would copy all of them.
+    is_small = bool(folder.data_files) and folder.graph_file.stat().st_size <= _REWRITTEN_MAX_BYTES
+    logits = folder.config.model.decoder.outputs.logits
+    if is_small and (scored := with_positions(folder.graph_file.read_bytes(), logits)) is not None:
         model = scored
         # Where the weights lie, which the path would have told.
         options.add_session_config_entry(

@@ -87,16 +87,16 @@ class SlotTable:
 
     def place_for(self, sequence: Sequence) -> Place | None:
         """The slot that `sequence` would get, and from where its beginning would come; None where all are in use."""
+        slot = self._free_slot()
+        if slot is None:
+            slot = self._oldest_leftover()
+        if slot is None:  # before anything is compared: this is asked in every step while somebody waits
+            return None
         source, shared = self._longest_shared(sequence)
         owner = self._owners[source]
         # A leftover of which most is shared is gone on with; of another one a copy is taken, for it may be wanted too.
         if shared and isinstance(owner, Leftover) and 2 * shared >= len(owner.tokens):
             return Place(source, source, shared)
-        slot = self._free_slot()
-        if slot is None:
-            slot = self._oldest_leftover()
-        if slot is None:
-            return None
         return Place(slot, source, shared)
 
     def take(self, sequence: Sequence, place: Place) -> None:

@@ -11,15 +11,15 @@ _SAMPLE_BYTES = 64 << 10
 
 
 def model_digest(folder: ModelFolder) -> str:
-    """A digest of the graph and of samples of the weights, 32 hex digits.
+    """A digest of samples of the graph and the weights, 32 hex digits; a graph without weights is read nearly whole.
 
     Not of every byte: this is asked for at each load, and tells models apart that are alike, not forged ones.
 
     Raises:
         OSError: a file cannot be read.
     """
-    digest = hashlib.sha256(folder.graph_file.read_bytes())
-    for file in folder.data_files:
+    digest = hashlib.sha256()
+    for file in (folder.graph_file, *folder.data_files):
         size = file.stat().st_size
         digest.update(f"{file.name} {size}".encode())
         with file.open("rb") as stream:

@@ -77,7 +77,7 @@ def _up_to_gather(makers: dict[str, _Node], logits: str) -> list[_Node] | None:
     while (node := makers.get(name)) is not None and node.inputs:
         chain.append(node)
         if node.op_type == "Gather":
-            is_pruning = chain[-2].op_type == "Unsqueeze" if len(chain) > 2 else False
+            is_pruning = len(chain) > 2 and chain[-2].op_type == "Unsqueeze" and len(node.inputs) == 2
             return chain if is_pruning and node.inputs[1].endswith(_LAST) else None
         if len(chain) > _LONGEST_CHAIN:
             return None
