@@ -19,16 +19,17 @@ TRANSLATIONS := resources/translations
 REQUIREMENTS := packaging/requirements
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 TRAINING_PY := $(subst .venv,.venv-train,$(PY))
+PEER_PY := $(subst .venv,.venv-peer,$(PY))
 STARTER := build/starter
 ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run chat test lint translations starter bench screenshots clean lock qt-libraries
+.PHONY: help run chat test lint translations starter bench bench-peer screenshots clean lock qt-libraries
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.desktop .venv/.program  ## start Hearth: its window, or the terminal chat where there is no display
 	@if [ "$(OS)" = Windows_NT ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY$$QT_QPA_PLATFORM" ]; then \
@@ -65,11 +66,13 @@ starter: .venv/.dev .venv/.program .venv-train/.made  ## train the starter model
 bench: .venv/.dev .venv/.program  ## measure speed and memory on this machine
 	$(PY) tests/benchmarks/run.py $(ARGS)
 
+bench-peer: .venv-peer/.made  ## compile llama.cpp for this machine, for hearth bench --peer
+
 screenshots: .venv/.dev .venv/.program qt-libraries  ## pictures of the window, in screenshots/
 	$(PY) tests/ui/screenshots.py $(ARGS)
 
 clean:  ## remove .venv and everything else that was made
-	rm -rf .venv .venv-train build dist screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-train .venv-peer build dist screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find app tests packaging -name __pycache__ -prune -exec rm -rf {} +
 
 # Not listed: what the targets above stand on, and what a maintainer needs now and then.
@@ -106,4 +109,11 @@ qt-libraries: .venv/.dev
 	rm -rf .venv-train && "$(PYTHON)" -m venv .venv-train
 	$(TRAINING_PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)/train.txt
 	$(TRAINING_PY) -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@touch $@
+
+# Compiled here, since a wheel for every processor would be slower than llama.cpp can be. Needs cmake and a C++ compiler.
+.venv-peer/.made: $(REQUIREMENTS)/peer.txt | .venv/.python
+	rm -rf .venv-peer && "$(PYTHON)" -m venv .venv-peer
+	CMAKE_ARGS="-DGGML_NATIVE=ON" $(PEER_PY) -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--no-binary llama-cpp-python -r $(REQUIREMENTS)/peer.txt
 	@touch $@

@@ -50,7 +50,7 @@ def test_help_says_what_is_optional_and_what_the_defaults_are() -> None:
     assert "\nUsage: hearth run [OPTIONS] MODEL PROMPT\n" in "\n" + hearth("run", "--help").out
     assert "\nUsage: hearth chat [OPTIONS] [MODEL]\n" in "\n" + hearth("chat", "--help").out
     assert (
-        "--repeat NUMBER           Runs of each; the median counts. [default: 3]\n"
+        "--repeat NUMBER           Runs of each; the median counts. [default: 5]\n"
         in hearth("bench", "-h").out
     )
 
