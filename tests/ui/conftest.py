@@ -33,6 +33,7 @@ from hearth.services.events import ModelState
 from hearth.services.hearth import Hearth
 from hearth.storage.database import Database
 from hearth.ui import theme
+from hearth.ui.garbage import MainThreadGarbage
 from hearth.ui.import_dialog import ImportDialog
 from hearth.ui.main_window import MainWindow
 from hearth.ui.qt_language import use_qt_language
@@ -209,6 +210,12 @@ class Hand:
         """The titles in the list, from the top."""
         model = self.window.list.model
         return [str(model.index(row).data()) for row in range(model.rowCount())]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _main_thread_garbage(qapp: QApplication) -> None:
+    """As in the real program."""
+    MainThreadGarbage(qapp)
 
 
 @pytest.fixture(autouse=True)

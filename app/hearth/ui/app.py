@@ -20,6 +20,7 @@ from hearth import __version__, i18n
 from hearth.config import Config, load_config
 from hearth.errors import HearthError
 from hearth.ui import theme
+from hearth.ui.garbage import MainThreadGarbage
 from hearth.ui.main_window import MainWindow
 from hearth.ui.qt_language import use_qt_language
 from hearth.ui.single_instance import SingleInstance
@@ -100,6 +101,7 @@ def run_window() -> int:
     QGuiApplication.setDesktopFileName("hearth")
     app = QApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
+    MainThreadGarbage(app)
     instance = SingleInstance(app)
     if not instance.claim():
         return 0
