@@ -23,8 +23,8 @@ def main() -> int:
     arguments.add_argument("--block-size", type=int, default=32)
     options = arguments.parse_args()
     extra = {
-        "int4_block_size": options.block_size,
-        "int4_accuracy_level": 4,
+        "block_size": options.block_size,
+        "accuracy_level": 4,
         "prune_lm_head": "true",
         "shared_embeddings": "true",
     }

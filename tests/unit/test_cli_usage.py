@@ -100,7 +100,7 @@ def test_all_of_it_is_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -
 def _english(text: str, line: str) -> list[str]:
     """Words in Latin letters that are neither names nor commands nor what was typed."""
     text = re.sub(r"/[\w./-]+|-{1,2}[\w-]+|\S+\.\w+", "", text)
-    names = {"hearth", "Hearth", "AI", "JSON", "ONNX", "Runtime", "onnxruntime", "genai", "PySide6"}
+    names = {"hearth", "Hearth", "AI", "JSON", "ONNX", "Runtime", "onnxruntime", "genai", "PySide6", "Lark"}
     names |= {"kB", "MB", "GB"}
     names |= {word for command in COMMANDS for word in command.split()} | set(line.split())
     system = re.compile(r"^(?:Hearth|系统|处理器|ONNX Runtime|模型运行于|窗口) .*$", re.MULTILINE)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from hearth.cli.grammar_options import read_grammar
 from hearth.cli.opening import load_model, open_hearth
 from hearth.cli.output import write, write_json, write_streamed
 from hearth.config import DefaultsSection
+from hearth.engine.grammar import Grammar
 from hearth.engine.host.protocol import ChatMessage
 from hearth.engine.outputs import FinishReason, Usage
 from hearth.engine.sampling_params import SamplingParams
@@ -56,6 +59,21 @@ def run(
         list[str] | None,
         typer.Option(metavar=tr("TEXT"), help=tr("End before this text; may be given more than once.")),
     ] = None,
+    json_schema: Annotated[
+        Path | None,
+        typer.Option(metavar=tr("FILE"), help=tr("The answer is JSON that the schema in this file takes.")),
+    ] = None,
+    regex: Annotated[
+        str | None, typer.Option(metavar=tr("TEXT"), help=tr("The answer matches this regular expression."))
+    ] = None,
+    choice: Annotated[
+        list[str] | None,
+        typer.Option(metavar=tr("TEXT"), help=tr("The answer is this text; give it once for each choice.")),
+    ] = None,
+    lark: Annotated[
+        Path | None,
+        typer.Option(metavar=tr("FILE"), help=tr("The answer follows the Lark grammar in this file.")),
+    ] = None,
     threads: Annotated[
         int, typer.Option(metavar=tr("NUMBER"), min=0, help=tr("Processor threads; 0 lets Hearth choose."))
     ] = 0,
@@ -63,6 +81,7 @@ def run(
 ) -> None:
     """Write one answer to stdout as it grows, or as JSON at the end."""
     text = _read_stdin() if prompt == "-" else prompt
+    grammar = read_grammar(json_schema, regex, choice, lark)
     with open_hearth() as hearth:
         defaults = hearth.defaults_for(model)
         params = sampling_params(
@@ -73,6 +92,7 @@ def run(
             max_tokens=max_tokens,
             seed=seed,
             stop=tuple(stop or ()),
+            grammar=grammar,
         )
         worker = load_model(hearth, model, threads=threads)
         if raw:
@@ -108,6 +128,7 @@ def sampling_params(
     max_tokens: int | None,
     seed: int | None,
     stop: tuple[str, ...],
+    grammar: Grammar | None = None,
 ) -> SamplingParams:
     """What was asked for, and the settings file for the rest.
 
@@ -125,6 +146,7 @@ def sampling_params(
         max_tokens=(defaults.max_tokens or None) if max_tokens is None else max_tokens,
         seed=seed,
         stop=stop,
+        grammar=grammar,
     )
     params.check()
     return params

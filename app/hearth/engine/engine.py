@@ -9,11 +9,14 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from hearth.engine.drafter import LookupDrafter
 from hearth.engine.drafting import Drafting
+from hearth.engine.grammar import Grammar
 from hearth.engine.model_runner import ModelRunner
 from hearth.engine.outputs import ErrorInfo, FinishReason, RequestOutput
 from hearth.engine.request import Request
@@ -22,6 +25,12 @@ from hearth.engine.scheduler import PrefillChunk, Scheduler
 from hearth.engine.sequence import Sequence
 from hearth.errors import HearthError, ModelRunFailed, PromptTooLong, RequestInvalid
 from hearth.i18n import tr
+
+if TYPE_CHECKING:
+    from hearth.engine.grammar_matcher import GrammarMatcher
+
+# How long a step with nothing to compute waits for a grammar: the host hears of an abort in between.
+_PATIENCE_SECONDS: Final = 0.05
 
 
 class Engine:
@@ -39,14 +48,17 @@ class Engine:
         name: str = "model",
         step_seconds: float = 0.2,
         drafts: bool = True,
+        compile_grammar: Callable[[Grammar], Future[GrammarMatcher]] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.runner = runner
         self._name = name
         self.scheduler = Scheduler(runner, step_seconds)
         self._drafts = drafts and runner.can_score
+        self._compile_grammar = compile_grammar
         self._clock = clock
         self._sequences: dict[str, Sequence] = {}
+        self._compiling: dict[Sequence, Future[GrammarMatcher]] = {}
         self._arrivals = itertools.count()
         self._storing: Iterator[None] | None = None
 
@@ -58,7 +70,8 @@ class Engine:
         """Queue a request; it takes part from the next step on.
 
         Raises:
-            RequestInvalid: the prompt is empty, has ids outside the vocabulary, or a parameter has no meaning.
+            RequestInvalid: the prompt is empty, has ids outside the vocabulary, or a parameter has no meaning. Whether
+                a grammar compiles shows later.
             PromptTooLong: the prompt leaves no room for an answer.
         """
         request.params.check()
@@ -74,8 +87,15 @@ class Engine:
         chooser = TokenChooser(request.params, request.token_ids, self.runner.vocab_size)
         drafting = Drafting(LookupDrafter()) if self._drafts else None
         sequence = Sequence(request, next(self._arrivals), chooser, self._clock(), drafting)
+        if request.params.grammar is None:
+            self.scheduler.add(sequence)
+        elif self._compile_grammar is None:
+            raise RequestInvalid(
+                reason=tr("this model takes no grammar: {reason}", reason=tr("it has no tokenizer"))
+            )
+        else:
+            self._compiling[sequence] = self._compile_grammar(request.params.grammar)
         self._sequences[request.id] = sequence
-        self.scheduler.add(sequence)
 
     def finish(self, request_id: str, reason: FinishReason) -> RequestOutput | None:
         """End a request between two steps and free its slot at once; None where it is not open."""
@@ -87,12 +107,12 @@ class Engine:
 
     def step(self) -> list[RequestOutput]:
         """Compute one step; what every request gained in it."""
+        outputs = self._take_compiled()
         try:
             batch = self.scheduler.schedule()
         except HearthError as error:
             self.scheduler.drop_leftovers()  # the memory that held them may be gone
-            return [self._fail(sequence, error) for sequence in list(self._sequences.values())]
-        outputs: list[RequestOutput] = []
+            return outputs + [self._fail(sequence, error) for sequence in list(self._sequences.values())]
         if batch.decode:
             draft = self._draft(batch.decode)
             outputs += self._score(batch.decode[0], draft) if draft else self._decode(batch.decode)
@@ -117,6 +137,24 @@ class Engine:
             leftover.is_stored = True
             self._storing = None
         return True
+
+    def _take_compiled(self) -> list[RequestOutput]:
+        """Queue the sequences whose grammars are compiled; those whose are not taken end."""
+        if len(self._compiling) == len(self._sequences):  # there is nothing else to do
+            wait(self._compiling.values(), _PATIENCE_SECONDS, FIRST_COMPLETED)
+        outputs = []
+        for sequence, compiled in list(self._compiling.items()):
+            if not compiled.done():
+                continue
+            try:
+                sequence.matcher = compiled.result()
+            except HearthError as error:
+                outputs.append(self._fail(sequence, error))
+                continue
+            del self._compiling[sequence]
+            self.scheduler.add(sequence)
+            sequence.matcher.prepare()
+        return outputs
 
     def _decode(self, sequences: list[Sequence]) -> list[RequestOutput]:
         started = self._clock()
@@ -146,6 +184,8 @@ class Engine:
         if sequence.request.params.max_tokens is not None:
             left = min(left, sequence.request.params.max_tokens - sequence.generated_tokens)
         draft = sequence.drafting.propose(sequence.token_ids, left - 1)
+        if sequence.matcher and draft:
+            draft = draft[: sequence.matcher.count_accepted(draft)]
         return draft if draft and self.scheduler.has_room_beyond(len(draft)) else []
 
     def _score(self, sequence: Sequence, draft: list[int]) -> list[RequestOutput]:
@@ -195,15 +235,24 @@ class Engine:
         for row, sequence in zip(logits, sequences, strict=True):
             if not sequence.is_caught_up:
                 continue
-            best = int(row.argmax())
-            if not np.isfinite(row[best]):  # argmax finds a NaN before any number
-                error = ModelRunFailed(name=self._name, reason=tr("its logits are not numbers"))
+            try:
+                outputs.append(self._append(sequence, self._choose(sequence, row), row))
+            except HearthError as error:
                 outputs.append(self._fail(sequence, error))
-                continue
-            chooser = sequence.chooser
-            token = best if chooser.is_plain_greedy else chooser.choose(row)
-            outputs.append(self._append(sequence, token, row))
         return outputs
+
+    def _choose(self, sequence: Sequence, logits: np.ndarray) -> int:
+        """The next token of a sequence by its logits [vocab].
+
+        Raises:
+            ModelRunFailed: they are no numbers.
+            RequestInvalid: the grammar leads nowhere.
+        """
+        allowed = sequence.matcher.restrict(logits) if sequence.matcher else logits
+        best = int(allowed.argmax())
+        if not np.isfinite(allowed[best]):  # argmax finds a NaN before any number
+            raise ModelRunFailed(name=self._name, reason=tr("its logits are not numbers"))
+        return best if sequence.chooser.is_plain_greedy else sequence.chooser.choose(allowed)
 
     def _fail(self, sequence: Sequence, error: HearthError) -> RequestOutput:
         output = self._finish(sequence, FinishReason.ERROR)
@@ -230,11 +279,16 @@ class Engine:
         return output
 
     def _reason_to_end(self, sequence: Sequence, token: int) -> FinishReason | None:
-        request = sequence.request
+        request, matcher = sequence.request, sequence.matcher
         if token in request.params.stop_token_ids:
             return FinishReason.STOP
-        if token in request.eos_token_ids and not request.params.ignore_eos:
+        if token in request.eos_token_ids and (matcher or not request.params.ignore_eos):
             return FinishReason.STOP
+        if matcher:
+            matcher.accept(token)
+            if matcher.is_finished:
+                return FinishReason.STOP
+            matcher.prepare()  # while the model computes
         if sequence.generated_tokens == request.params.max_tokens:
             return FinishReason.LENGTH
         if len(sequence.token_ids) >= self.runner.context_length:
@@ -243,7 +297,8 @@ class Engine:
 
     def _finish(self, sequence: Sequence, reason: FinishReason) -> RequestOutput:
         del self._sequences[sequence.request.id]
-        self.scheduler.remove(sequence, keep=reason is not FinishReason.ERROR)
+        if self._compiling.pop(sequence, None) is None:
+            self.scheduler.remove(sequence, keep=reason is not FinishReason.ERROR)
         if not self.scheduler.slots.span():
             self.runner.release()
         return RequestOutput(

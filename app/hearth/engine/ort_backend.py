@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hearth.engine.chat_template import ChatTemplate
 from hearth.engine.engine import Engine
+from hearth.engine.grammar import Grammar
 from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, Submit
 from hearth.engine.kv_store import KVStore
 from hearth.engine.ort_runner import OrtRunner
@@ -19,18 +24,29 @@ from hearth.i18n import tr
 from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
 
+if TYPE_CHECKING:
+    from hearth.engine.grammar_matcher import GrammarCompiler, GrammarMatcher
+
 # Less than this is no room to talk in.
 _SMALLEST_CONTEXT = 64
 
 
 class _TextStream:
-    """The text side of one request: tokens in, text that is certain out."""
+    """The text side of one request: tokens in, text that is certain out.
 
-    def __init__(self, decoder: StreamDecoder, matcher: StopMatcher) -> None:
+    Attributes:
+        ends: tokens that end the answer, and are no part of its text.
+    """
+
+    def __init__(self, decoder: StreamDecoder, matcher: StopMatcher, ends: frozenset[int]) -> None:
         self._decoder = decoder
         self._matcher = matcher
+        self._ends = ends
 
-    def push(self, token_ids: list[int]) -> str:
+    def push(self, token_ids: list[int], *, ended: bool = False) -> str:
+        """The text that these tokens make certain; with `ended`, the last of them may be the end."""
+        if ended and token_ids and token_ids[-1] in self._ends:
+            token_ids = token_ids[:-1]
         return self._matcher.push(self._decoder.push(token_ids))
 
     def flush(self) -> str:
@@ -79,6 +95,7 @@ class OrtBackend:
             name=name,
             step_seconds=options.step_milliseconds / 1000,
             drafts=options.drafts,
+            compile_grammar=_grammars(folder, self._runner.vocab_size, self._eos_token_ids),
         )
         self._streams: dict[str, _TextStream] = {}
         self.info = ModelInfo(
@@ -115,7 +132,9 @@ class OrtBackend:
             )
         )
         self._streams[request.request_id] = _TextStream(
-            StreamDecoder(self._tokenizer, tail), StopMatcher(request.params.stop)
+            StreamDecoder(self._tokenizer, tail),
+            StopMatcher(request.params.stop),
+            self._eos_token_ids.union(request.params.stop_token_ids),
         )
 
     def abort(self, request_id: str) -> RequestOutput | None:
@@ -151,9 +170,7 @@ class OrtBackend:
     def _with_text(self, output: RequestOutput) -> RequestOutput:
         """Fill in the text that this output's tokens made certain, and end the request at a stop string."""
         stream = self._streams[output.request_id]
-        ended_by_token = output.finish_reason is FinishReason.STOP
-        # The token that ends an answer is no part of its text.
-        output.text = stream.push([] if ended_by_token else output.token_ids)
+        output.text = stream.push(output.token_ids, ended=output.finish_reason is FinishReason.STOP)
         if stream.is_stopped and output.finish_reason in (None, FinishReason.LENGTH):
             ended = self._engine.finish(output.request_id, FinishReason.STOP)
             output.finish_reason = FinishReason.STOP
@@ -166,3 +183,17 @@ class OrtBackend:
                 output.finish_reason = FinishReason.STOP
             del self._streams[output.request_id]
         return output
+
+
+def _grammars(
+    folder: ModelFolder, vocab_size: int, eos_token_ids: frozenset[int]
+) -> Callable[[Grammar], Future[GrammarMatcher]]:
+    """Compiles grammars for this model; what that needs is loaded with the first of them."""
+
+    @functools.cache
+    def compiler() -> GrammarCompiler:
+        from hearth.engine.grammar_matcher import GrammarCompiler
+
+        return GrammarCompiler(folder.tokenizer_file, vocab_size, eos_token_ids)
+
+    return lambda grammar: compiler().begin(grammar)

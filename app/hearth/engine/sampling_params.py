@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hearth.engine.grammar import Grammar
 from hearth.errors import RequestInvalid
 from hearth.i18n import tr
 
@@ -31,6 +32,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         stop: the answer ends before the first of these strings, which is not part of it.
         stop_token_ids: the answer ends at one of these tokens, beside the model's own end-of-sequence set.
         ignore_eos: go on past the end-of-sequence tokens, for measuring.
+        grammar: the answer matches it, unless it ends before that at `max_tokens`, a stop text or a stop token.
     """
 
     temperature: float = 0.7
@@ -47,6 +49,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     stop: tuple[str, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
     ignore_eos: bool = False
+    grammar: Grammar | None = None
 
     def check(self) -> None:
         """Raise RequestInvalid for a value that has no meaning."""
@@ -80,6 +83,8 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
                     low=LEAST_TEMPERATURE,
                 )
             )
+        if self.grammar is not None:
+            self.grammar.check()
         if any(not text for text in self.stop):
             raise RequestInvalid(reason=tr("a stop text is empty"))
         if not all(-MOST_BIAS <= bias <= MOST_BIAS for bias in self.logit_bias.values()):

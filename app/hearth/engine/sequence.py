@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from hearth.engine.drafting import Drafting
 from hearth.engine.outputs import Usage
 from hearth.engine.request import Request
 from hearth.engine.sampler import TokenChooser
+
+if TYPE_CHECKING:
+    from hearth.engine.grammar_matcher import GrammarMatcher
 
 
 class SequenceState(Enum):
@@ -30,6 +34,7 @@ class Sequence:
         slot: the slot it owns; -1 while it waits.
         cached: prompt tokens whose keys and values were there when it first got a slot.
         drafting: its guesses at what follows; None where none are made.
+        matcher: where its answer stands in its grammar; None where it has none.
         submitted, first_token, last_token: clock readings in seconds.
     """
 
@@ -38,6 +43,7 @@ class Sequence:
     chooser: TokenChooser
     submitted: float
     drafting: Drafting | None = None
+    matcher: GrammarMatcher | None = None
     token_ids: list[int] = field(init=False)
     state: SequenceState = SequenceState.WAITING
     computed: int = 0
