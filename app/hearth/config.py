@@ -52,6 +52,14 @@ class EngineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: Annotated[
         int, Meta(ge=0, le=1024, description="Processor threads of one model; 0 lets Hearth choose.")
     ] = 0
+    device: Annotated[
+        str,
+        Meta(
+            description="What models run on: “auto” measures what there is, “cpu” is the processor;"
+            " “hearth doctor” lists the others.",
+            extra=_choice("auto", "cpu", "cuda", "directml", "coreml", "webgpu", "openvino"),
+        ),
+    ] = "auto"
     max_slots: Annotated[
         int, Meta(ge=1, le=256, description="Answers that one model writes at the same time.")
     ] = 8

@@ -43,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 from hearth.hardware.probe import main as probe
 
                 return probe()
+            case ["--devices", *task]:
+                from hearth.engine.providers.__main__ import main as answer
+
+                return answer(task)
         _prepare()
         return _start(arguments)
     except HearthError as error:

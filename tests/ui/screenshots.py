@@ -201,7 +201,7 @@ class FirstMinutes(Camera):
     def _take_settings(self) -> None:
         self.window.actions_.settings.trigger()
         settings = self.window.side_windows.settings
-        for page in ("general", "defaults", "folders"):
+        for page in ("general", "defaults", "folders", "devices"):
             settings.show_page(page)
             live(250)
             self.take(f"settings-{page}", settings)

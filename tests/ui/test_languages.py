@@ -43,6 +43,7 @@ NAMES = frozenset(
             "English",
             "Apache",
             "License",
+            *("CPU", "GPU", "NVIDIA", "CUDA", "DirectML", "DirectX", "ML", "Mac", "WebGPU"),
             "llama",
             "onnxruntime",
             "genai",
@@ -159,7 +160,7 @@ def test_a_chat_and_its_parameters(hand: Any) -> None:
     hand.window.picker.popup.hide()
 
 
-@pytest.mark.parametrize("page", ["general", "defaults", "folders"])
+@pytest.mark.parametrize("page", ["general", "defaults", "folders", "devices"])
 def test_the_settings(hand: Any, page: str) -> None:
     hand.window.actions_.settings.trigger()
     hand.wait(lambda: hand.window.side_windows.settings)

@@ -101,9 +101,10 @@ def _english(text: str, line: str) -> list[str]:
     """Words in Latin letters that are neither names nor commands nor what was typed."""
     text = re.sub(r"/[\w./-]+|-{1,2}[\w-]+|\S+\.\w+", "", text)
     names = {"hearth", "Hearth", "AI", "JSON", "ONNX", "Runtime", "onnxruntime", "genai", "PySide6", "Lark"}
-    names |= {"kB", "MB", "GB"}
+    names |= {"kB", "MB", "GB", "CPU", "GPU", "CUDA", "DirectML", "DirectX", "WebGPU", "OpenVINO"}
+    names |= {"NVIDIA", "AMD", "Intel", "Apple", "Core", "ML", "Mac"}
     names |= {word for command in COMMANDS for word in command.split()} | set(line.split())
-    system = re.compile(r"^(?:Hearth|系统|处理器|ONNX Runtime|模型运行于|窗口) .*$", re.MULTILINE)
+    system = re.compile(r"^(?:Hearth|系统|处理器|ONNX Runtime|模型运行于|窗口|CPU) .*$", re.MULTILINE)
     return [word for word in re.findall(r"[A-Za-z]{2,}\w*", system.sub("", text)) if word not in names]
 
 

@@ -5,18 +5,29 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 import typer
 
 from hearth import __version__, paths
-from hearth.cli.output import size_text, write, write_json, write_pairs
+from hearth.cli.opening import open_hearth
+from hearth.cli.output import note, size_text, status, write, write_json, write_pairs, write_table
 from hearth.config import Config, load_config, models_root
 from hearth.errors import HearthError
 from hearth.hardware.machine import Machine, read_machine
 from hearth.hardware.probe import RuntimeProbe, run_probe
 from hearth.i18n import tr
+from hearth.services.devices import (
+    DeviceReport,
+    DeviceRow,
+    ModelDevices,
+    examine_devices,
+    measure_again,
+    speed_text,
+    use_text,
+)
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +39,12 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model will get, and why."""
+    """What a model will get, and why.
+
+    Attributes:
+        provider: what runs it where no other device is used.
+        threads: the most that it may have.
+    """
 
     provider: str
     threads: int
@@ -47,6 +63,7 @@ class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     runtime: RuntimeProbe
     engine: EngineChoice
+    devices: DeviceReport
     qt: str
     home: Part
     config: Part
@@ -57,9 +74,16 @@ class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def doctor(
+    measure: Annotated[
+        str | None,
+        typer.Option(metavar=tr("MODEL"), help=tr("Measure again which device and threads suit this model.")),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
 ) -> None:
     """Write the report; the exit code is 1 where something is wrong."""
+    if measure is not None:
+        _measure(measure, json)
+        return
     report = examine()
     if json:
         write_json(report)
@@ -69,21 +93,37 @@ def doctor(
         raise typer.Exit(1)
 
 
+def _measure(name: str, json: bool) -> None:
+    with open_hearth() as hearth:
+        with status(tr("Measuring {name}…", name=name)):
+            worker, measured = measure_again(hearth, name)
+        for notice in worker.info().notices:
+            note(notice)
+    if json:
+        write_json(measured)
+    else:
+        _write_measured([measured])
+
+
 def examine() -> DoctorReport:
     """Look at everything."""
     machine, runtime = read_machine(), run_probe()
     config, settings = _config()
     home, database = _home(), _database()
     models, models_problem = _models(config)
+    devices = examine_devices(config.engine.device, config.engine.threads, machine)
     problems = [home.problem, settings.problem, database.problem, models_problem]
     if runtime.problem:
         problems.append(tr("ONNX Runtime cannot be used: {reason}", reason=runtime.problem))
+    elif devices.problem:
+        problems.append(tr("The devices cannot be listed: {reason}", reason=devices.problem))
     return DoctorReport(
         version=__version__,
         python=platform.python_version(),
         machine=machine,
         runtime=runtime,
         engine=_engine(config, machine, runtime),
+        devices=devices,
         qt=_qt(),
         home=home,
         config=settings,
@@ -188,7 +228,7 @@ def _write(report: DoctorReport) -> None:
                 ),
             ),
             ("ONNX Runtime", f"{report.runtime.version} ({', '.join(report.runtime.providers)})"),
-            (tr("Runs models on"), engine.provider or tr("nothing")),
+            (tr("Runs models on"), _runs_on(report.devices) or engine.provider or tr("nothing")),
             (tr("Threads"), _with(str(engine.threads), engine.threads_reason)),
             (tr("Keys and values"), _with(size_text(engine.kv_cache_bytes), engine.kv_cache_reason)),
             (tr("Answers at once"), str(engine.max_slots)),
@@ -204,11 +244,58 @@ def _write(report: DoctorReport) -> None:
             ),
         ]
     )
+    if report.devices.devices:
+        write("")
+        _write_devices(report.devices.devices)
+    if report.devices.models:
+        write("")
+        _write_measured(report.devices.models)
     if report.problems:
         write("")
         write(tr("What is wrong:"))
         for problem in report.problems:
             write(f"- {problem}")
+
+
+def _runs_on(report: DeviceReport) -> str:
+    """What models run on, or may run on."""
+    return tr(", ").join(device.title for device in report.devices if device.is_used is not False)
+
+
+def _write_devices(devices: Sequence[DeviceRow]) -> None:
+    headers = (tr("DEVICE"), tr("INSTALLED"), tr("HARDWARE"), tr("USE"), "")
+    write_table(
+        headers,
+        [
+            (
+                device.title,
+                device.version or tr("no"),
+                device.hardware or "–",
+                use_text(device),
+                "" if device.is_tried else tr("not tried by anybody yet"),
+            )
+            for device in devices
+        ],
+    )
+
+
+def _write_measured(models: Sequence[ModelDevices]) -> None:
+    headers = (tr("MODEL"), tr("DEVICE"), tr("THREADS"), tr("READS"), tr("WRITES"), "")
+    write_table(
+        headers,
+        [
+            (
+                model.model,
+                trial.title,
+                str(trial.threads),
+                "–" if trial.refusal else tr("{n} tokens/s", n=speed_text(trial.read_speed)),
+                "–" if trial.refusal else tr("{n} tokens/s", n=speed_text(trial.write_speed)),
+                trial.refusal or (tr("chosen") if trial.is_chosen else ""),
+            )
+            for model in models
+            for trial in model.trials
+        ],
+    )
 
 
 def _with(text: str, detail: str) -> str:

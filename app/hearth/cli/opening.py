@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import msgspec
-
 if TYPE_CHECKING:
     from hearth.models.registry import ModelRegistry
     from hearth.services.hearth import Hearth
@@ -57,15 +55,17 @@ def load_model(hearth: Hearth, name: str, *, threads: int = 0) -> ModelWorker:
     Raises:
         HearthError: there is none, or it cannot be loaded.
     """
-    from hearth.cli.output import status
+    from hearth.cli.output import note, status
     from hearth.hardware.machine import read_machine
     from hearth.i18n import tr
-    from hearth.services.engine_options import engine_options
+    from hearth.services.engine_options import engine_options, with_threads
 
     options = engine_options(hearth.config.engine, read_machine())
     if threads:
-        options = msgspec.structs.replace(options, threads=threads)
+        options = with_threads(options, threads)
     worker = hearth.pool.load(hearth.models.get(name).name, options)
     with status(tr("Loading {name}…", name=worker.name)):
-        worker.wait_ready()
+        info = worker.wait_ready()
+    for notice in info.notices:
+        note(notice)
     return worker

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hearth.engine.chat_template import ChatTemplate
+from hearth.engine.device_choice import open_model
 from hearth.engine.engine import Engine
 from hearth.engine.grammar import Grammar
 from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, Submit
 from hearth.engine.kv_store import KVStore
-from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.outputs import FinishReason, RequestOutput
 from hearth.engine.request import Request
 from hearth.engine.stream_decoder import StopMatcher, StreamDecoder
@@ -73,14 +73,8 @@ class OrtBackend:
             ChatTemplate(folder.chat_template, name, folder.special_tokens) if folder.chat_template else None
         )
         self._eos_token_ids = frozenset(folder.config.model.eos_token_ids)
-        self._runner = OrtRunner(
-            folder,
-            name,
-            threads=options.threads,
-            max_slots=options.max_slots,
-            kv_cache_bytes=options.kv_cache_bytes,
-            max_context=options.max_context,
-        )
+        model = open_model(folder, name, options, options.devices)
+        self._runner = model.runner
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
             raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
         if options.kv_store_bytes:
@@ -104,11 +98,12 @@ class OrtBackend:
             vocab_size=self._runner.vocab_size,
             has_chat_template=self._template is not None,
             load_seconds=time.perf_counter() - started,
-            threads=options.threads,
+            threads=model.threads,
             max_slots=options.max_slots,
             kv_bytes_per_token=self._runner.cache.shape.bytes_per_token,
             kv_cache_bytes=options.kv_cache_bytes,
-            provider="CPUExecutionProvider",
+            provider=model.provider.ort_name,
+            notices=model.notices,
         )
 
     @property

@@ -19,6 +19,8 @@ import onnxruntime as ort
 
 from hearth.engine.kv_cache import LENGTH_STEP, KVCache, KVShape, round_up
 from hearth.engine.kv_store import LEAST_TOKENS, KVStore
+from hearth.engine.providers.provider import Provider
+from hearth.engine.providers.registry import CPU
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
@@ -35,8 +37,8 @@ _REWRITTEN_MAX_BYTES = 64 << 20
 LAST_POSITION = np.array([-1], np.int64)
 
 
-def open_session(folder: ModelFolder, name: str, threads: int) -> ort.InferenceSession:
-    """The model's session on the CPU provider.
+def open_session(folder: ModelFolder, name: str, threads: int, provider: Provider) -> ort.InferenceSession:
+    """The model's session on this provider.
 
     Raises:
         ModelLoadFailed: onnxruntime refuses the graph or its weights.
@@ -58,7 +60,7 @@ def open_session(folder: ModelFolder, name: str, threads: int) -> ort.InferenceS
             "session.model_external_initializers_file_folder_path", str(folder.graph_file.parent)
         )
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return provider.open(model, options)
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
         raise ModelLoadFailed(name=name, reason=_first_line(error)) from error
 
@@ -80,6 +82,7 @@ class OrtRunner:
         max_slots: int,
         kv_cache_bytes: int,
         max_context: int = 0,
+        provider: Provider = CPU,
     ) -> None:
         """Load the model.
 
@@ -90,7 +93,7 @@ class OrtRunner:
         self._name = name
         config = folder.config.model
         decoder = config.decoder
-        self._session = open_session(folder, name, threads)
+        self._session = open_session(folder, name, threads, provider)
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
         layers = [str(layer) for layer in range(decoder.num_hidden_layers)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hearth.config import EngineSection
 from hearth.engine.host.protocol import EngineOptions
 from hearth.hardware.machine import Machine
 from hearth.paths import kept_context_folder
+from hearth.services.device_options import device_options
 
 MB = 1 << 20
 LEAST_KV_CACHE_BYTES = 256 * MB
@@ -14,7 +17,7 @@ KV_CACHE_SHARE = 4
 
 
 def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
-    """The settings, and for what they leave open: all usable cores, a quarter of the memory for keys and values."""
+    """The settings, and for what they leave open: all usable cores at most, a quarter of the memory for keys and values."""
     kv_cache_bytes = settings.kv_cache_mb * MB
     if not kv_cache_bytes:
         kv_cache_bytes = max(machine.memory_bytes // KV_CACHE_SHARE, LEAST_KV_CACHE_BYTES)
@@ -25,4 +28,11 @@ def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
         max_context=settings.max_context,
         kv_store_folder=str(kept_context_folder()),
         kv_store_bytes=settings.kept_context_mb * MB,
+        devices=device_options(settings.device, settings.threads, machine),
     )
+
+
+def with_threads(options: EngineOptions, threads: int) -> EngineOptions:
+    """The same with this number of threads and no other."""
+    devices = options.devices and msgspec.structs.replace(options.devices, threads_are_set=True)
+    return msgspec.structs.replace(options, threads=threads, devices=devices)

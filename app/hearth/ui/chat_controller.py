@@ -149,6 +149,8 @@ class ChatController(QObject):
 
     @Slot(object)
     def _on_model_status(self, status: ModelStatus) -> None:
+        if status.info is not None and status.info.notices:
+            self._window.toast.show_message("\n".join(status.info.notices))
         if status.name != self.models.current:
             return
         self._refresh_middle()

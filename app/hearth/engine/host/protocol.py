@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from hearth.engine.outputs import ErrorInfo, RequestOutput
+from hearth.engine.providers.choices import DeviceOptions
 from hearth.engine.sampling_params import SamplingParams
 
 VERSION = 1
@@ -37,6 +38,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         drafts: guess at tokens that follow, where the model can check them; never changes an answer.
         kv_store_folder, kv_store_bytes: where keys and values of ended answers are kept, and at most how much; 0 keeps
             none.
+        devices: how device and threads are chosen, `threads` being the most of them; None takes the CPU with `threads`.
     """
 
     threads: int
@@ -47,6 +49,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     drafts: bool = True
     kv_store_folder: str = ""
     kv_store_bytes: int = 0
+    devices: DeviceOptions | None = None
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +59,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         context_length: tokens that prompt and answer may have together, here.
         threads: intra-op threads in use.
         kv_bytes_per_token: memory of one token's keys and values.
+        provider: the name that ONNX Runtime has for what runs the model.
+        notices: sentences to be told once: which devices were refused for this model, and why.
     """
 
     architecture: str
@@ -68,6 +73,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     kv_bytes_per_token: int
     kv_cache_bytes: int
     provider: str
+    notices: tuple[str, ...] = ()
 
 
 # Requests

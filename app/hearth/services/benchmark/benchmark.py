@@ -21,7 +21,7 @@ from hearth.services.benchmark.hearth_side import HearthSide
 from hearth.services.benchmark.peer_side import PeerOptions, PeerSide
 from hearth.services.benchmark.private_memory import Peak, private_bytes
 from hearth.services.benchmark.side import SHORT_PROMPT, Forced, Side
-from hearth.services.engine_options import engine_options
+from hearth.services.engine_options import engine_options, with_threads
 from hearth.services.hearth import Hearth
 
 
@@ -96,7 +96,7 @@ def measure_model(
         engine_options(opened.config.engine, read_machine()), drafts=False, kv_store_bytes=0
     )
     if threads:
-        options = msgspec.structs.replace(options, threads=threads)
+        options = with_threads(options, threads)
     entry = opened.models.get(name)
     ours = HearthSide(opened.pool, entry, options)
     other = None if peer is None else PeerSide(peer, options.threads)

@@ -37,6 +37,7 @@ from hearth.i18n import tr
 from hearth.ui import theme
 from hearth.ui.banner import Banner
 from hearth.ui.settings.defaults_page import DefaultsPage
+from hearth.ui.settings.devices_page import DevicesPage
 from hearth.ui.settings.folders_page import FoldersPage
 from hearth.ui.settings.general_page import GeneralPage
 from hearth.ui.settings.page import SettingsPage
@@ -61,7 +62,7 @@ class SettingsDialog(QDialog):
     What cannot be kept is said above the pages, and the controls show again what holds.
 
     Attributes:
-        general, defaults, folders: the pages.
+        general, defaults, folders, devices: the pages.
         banner: what went wrong.
 
     Signals:
@@ -96,7 +97,7 @@ class SettingsDialog(QDialog):
 
     @property
     def page(self) -> str:
-        """The page on view: “general”, “defaults” or “folders”."""
+        """The page on view: “general”, “defaults”, “folders” or “devices”."""
         return self._pages[self._stack.currentIndex()].key
 
     def show_page(self, page: str) -> None:
@@ -136,7 +137,8 @@ class SettingsDialog(QDialog):
         self.general.text_size_chosen.connect(self._on_text_size)
         self.defaults = DefaultsPage(self._hearth.models.list, self._tasks, self)
         self.folders = FoldersPage(self._hearth, self._tasks, self)
-        self._pages: tuple[SettingsPage, ...] = (self.general, self.defaults, self.folders)
+        self.devices = DevicesPage(self._hearth, self._tasks, self)
+        self._pages: tuple[SettingsPage, ...] = (self.general, self.defaults, self.folders, self.devices)
         self.banner = Banner(self)
         self.banner.action_triggered.connect(
             lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(paths.config_file())))
@@ -165,7 +167,7 @@ class SettingsDialog(QDialog):
         self.list.setAccessibleName(tr("Pages of the settings"))
         self.list.setFrameShape(QFrame.Shape.NoFrame)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        for title in (tr("General"), tr("Model Defaults"), tr("Folders")):
+        for title in (tr("General"), tr("Model Defaults"), tr("Folders"), tr("Devices")):
             self.list.addItem(QListWidgetItem(title))
         self.list.currentRowChanged.connect(self._on_page)
         layout = QVBoxLayout(side)
@@ -216,7 +218,7 @@ class SettingsDialog(QDialog):
 
     @Slot()
     def _tint(self) -> None:
-        for row, name in enumerate(("settings", "panel", "folder")):
+        for row, name in enumerate(("settings", "panel", "folder", "model")):
             self.list.item(row).setIcon(theme.icon(name))
 
     # What the user does
