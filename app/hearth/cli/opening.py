@@ -57,15 +57,17 @@ def load_model(hearth: Hearth, name: str, *, threads: int = 0) -> ModelWorker:
     Raises:
         HearthError: there is none, or it cannot be loaded.
     """
-    from hearth.cli.output import status
+    from hearth.cli.output import note, status
     from hearth.hardware.machine import read_machine
     from hearth.i18n import tr
-    from hearth.services.engine_options import engine_options
+    from hearth.services.engine_options import engine_options, kept_as_floats
 
     options = engine_options(hearth.config.engine, read_machine())
     if threads:
         options = msgspec.structs.replace(options, threads=threads)
     worker = hearth.pool.load(hearth.models.get(name).name, options)
     with status(tr("Loading {name}…", name=worker.name)):
-        worker.wait_ready()
+        info = worker.wait_ready()
+    if info.kv_cache_refusal:
+        note(kept_as_floats(worker.name, info.kv_cache_refusal))
     return worker

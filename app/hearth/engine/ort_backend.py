@@ -8,6 +8,7 @@ from pathlib import Path
 from hearth.engine.chat_template import ChatTemplate
 from hearth.engine.engine import Engine
 from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, Submit
+from hearth.engine.kv_scales import Int8Cache, int8_cache
 from hearth.engine.kv_store import KVStore
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.outputs import FinishReason, RequestOutput
@@ -57,6 +58,17 @@ class OrtBackend:
             ChatTemplate(folder.chat_template, name, folder.special_tokens) if folder.chat_template else None
         )
         self._eos_token_ids = frozenset(folder.config.model.eos_token_ids)
+        digest = model_digest(folder)
+        int8 = Int8Cache()
+        if options.kv_cache_type == "int8":
+            int8 = int8_cache(
+                folder,
+                name,
+                self._tokenizer,
+                threads=options.threads,
+                place=Path(options.kv_scales_folder),
+                model=digest,
+            )
         self._runner = OrtRunner(
             folder,
             name,
@@ -64,13 +76,14 @@ class OrtBackend:
             max_slots=options.max_slots,
             kv_cache_bytes=options.kv_cache_bytes,
             max_context=options.max_context,
+            kv_scales=int8.scales,
         )
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
             raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
         if options.kv_store_bytes:
             self._runner.kv_store = KVStore(
                 Path(options.kv_store_folder),
-                model_digest(folder),
+                digest + int8.digest,
                 self._runner.cache.shape,
                 options.kv_store_bytes,
             )
@@ -92,6 +105,9 @@ class OrtBackend:
             kv_bytes_per_token=self._runner.cache.shape.bytes_per_token,
             kv_cache_bytes=options.kv_cache_bytes,
             provider="CPUExecutionProvider",
+            kv_cache_type=self._runner.cache.shape.dtype.name,
+            kv_cache_noise=int8.noise,
+            kv_cache_refusal=int8.refusal,
         )
 
     @property

@@ -66,9 +66,7 @@ def open_session(
         raise ModelLoadFailed(name=name, reason=_first_line(error)) from error
 
 
-def _rewritten_graph(
-    folder: ModelFolder, name: str, kv_scales: Mapping[str, Scale] | None
-) -> bytes | None:
+def _rewritten_graph(folder: ModelFolder, name: str, kv_scales: Mapping[str, Scale] | None) -> bytes | None:
     """The graph as it is run; None where that is the file itself."""
     # A graph that holds its weights itself is left alone: rewriting it would copy all of them.
     is_small = bool(folder.data_files) and folder.graph_file.stat().st_size <= _REWRITTEN_MAX_BYTES
@@ -131,7 +129,12 @@ class OrtRunner:
         positions_name = decoder.inputs.position_ids
         self._positions_name = positions_name if positions_name in inputs else None
 
-        known = {self._ids_name, self._mask_name, positions_name, *(n for pair in self.past_names for n in pair)}
+        known = {
+            self._ids_name,
+            self._mask_name,
+            positions_name,
+            *(n for pair in self.past_names for n in pair),
+        }
         foreign = sorted(inputs.keys() - known)
         if foreign:
             raise ModelUnsupported(name=name, reason=tr("its graph asks for “{name}”", name=foreign[0]))

@@ -93,7 +93,9 @@ def _with_scales(reader: ProtobufReader, model: bytes, node: Field, inputs: list
     inputs = [*inputs, *[""] * (_V_SCALE + 1 - len(inputs))]
     inputs[_K_SCALE], inputs[_V_SCALE] = (_scale_name(inputs[past]) for past in (_PAST_KEY, _PAST_VALUE))
     kept = [
-        number_field(item.number, item.value) if item.wire == 0 else message_field(item.number, model[item.start : item.end])
+        number_field(item.number, item.value)
+        if item.wire == 0
+        else message_field(item.number, model[item.start : item.end])
         for item in reader.fields(node.start, node.end)
         if item.number != 1
     ]
@@ -142,4 +144,6 @@ def _scale_name(past: str) -> str:
 
 def _name(reader: ProtobufReader, message: Field) -> str:
     """The name of a ValueInfoProto or an AttributeProto."""
-    return next((reader.text(item) for item in reader.fields(message.start, message.end) if item.number == 1), "")
+    return next(
+        (reader.text(item) for item in reader.fields(message.start, message.end) if item.number == 1), ""
+    )

@@ -137,4 +137,9 @@ def _value_info(name: str, element_type: int, dimensions: list[bytes]) -> bytes:
 def _default() -> bytes:
     """The TensorProto [-1] under the name of the input."""
     data = (-1).to_bytes(8, "little", signed=True)
-    return number_field(1, 1) + number_field(2, _INT64) + message_field(8, POSITIONS.encode()) + message_field(9, data)
+    return (
+        number_field(1, 1)
+        + number_field(2, _INT64)
+        + message_field(8, POSITIONS.encode())
+        + message_field(9, data)
+    )

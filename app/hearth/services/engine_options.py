@@ -5,12 +5,18 @@ from __future__ import annotations
 from hearth.config import EngineSection
 from hearth.engine.host.protocol import EngineOptions
 from hearth.hardware.machine import Machine
-from hearth.paths import kept_context_folder
+from hearth.i18n import tr
+from hearth.paths import kept_context_folder, kv_scales_folder
 
 MB = 1 << 20
 LEAST_KV_CACHE_BYTES = 256 * MB
 # Of the machine's memory; the rest is for the weights, the desktop and everything else that runs.
 KV_CACHE_SHARE = 4
+
+
+def kept_as_floats(name: str, reason: str) -> str:
+    """The sentence for a model that does not follow `kv_cache_type`."""
+    return tr("{name} keeps what it has read as floats: {reason}.", name=name, reason=reason)
 
 
 def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
@@ -25,4 +31,6 @@ def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
         max_context=settings.max_context,
         kv_store_folder=str(kept_context_folder()),
         kv_store_bytes=settings.kept_context_mb * MB,
+        kv_cache_type=settings.kv_cache_type,
+        kv_scales_folder=str(kv_scales_folder()),
     )

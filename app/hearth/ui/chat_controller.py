@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Slot
 from hearth.config import with_recommended
 from hearth.conversations.message import Role
 from hearth.i18n import tr
+from hearth.services.engine_options import kept_as_floats
 from hearth.services.events import ModelState, ModelStatus
 from hearth.ui import empty_chat
 from hearth.ui.conversation_controller import ConversationController
@@ -40,6 +41,7 @@ class ChatController(QObject):
         self._hearth = hearth
         self._answers = answers
         self.load_starter = False
+        self._told: set[str] = set()  # models whose way of keeping what they read was explained
         self.session = ChatSession(hearth, bridge, answers, tasks, window.view, window.composer, self)
         self.models = ModelController(hearth, bridge, tasks, window.picker, window, self)
         self.conversations = ConversationController(
@@ -158,6 +160,9 @@ class ChatController(QObject):
             self._window.toast.show_message(
                 failed.what_text(), tr("Retry"), lambda: self.models.load(status.name)
             )
+        if status.info and status.info.kv_cache_refusal and status.name not in self._told:
+            self._told.add(status.name)
+            self._window.toast.show_message(kept_as_floats(status.name, status.info.kv_cache_refusal))
 
     def _use_model(self, wanted: str | None) -> None:
         self.session.model = self.models.show_for(wanted)

@@ -37,6 +37,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         drafts: guess at tokens that follow, where the model can check them; never changes an answer.
         kv_store_folder, kv_store_bytes: where keys and values of ended answers are kept, and at most how much; 0 keeps
             none.
+        kv_cache_type: "float" as in the model's file, or "int8" where the model can.
+        kv_scales_folder: where the scales of int8 keys and values are kept.
     """
 
     threads: int
@@ -47,6 +49,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     drafts: bool = True
     kv_store_folder: str = ""
     kv_store_bytes: int = 0
+    kv_cache_type: str = "float"
+    kv_scales_folder: str = ""
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +60,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         context_length: tokens that prompt and answer may have together, here.
         threads: intra-op threads in use.
         kv_bytes_per_token: memory of one token's keys and values.
+        kv_cache_type: what they are, such as "float32" or "int8".
+        kv_cache_noise: relative RMS error of the logits that int8 ones bring; None where it was not measured.
+        kv_cache_refusal: why they are not int8 though that was asked for, as the end of a sentence; mostly empty.
     """
 
     architecture: str
@@ -68,6 +75,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     kv_bytes_per_token: int
     kv_cache_bytes: int
     provider: str
+    kv_cache_type: str = "float32"
+    kv_cache_noise: float | None = None
+    kv_cache_refusal: str = ""
 
 
 # Requests
