@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from command_line import hearth
 from hearth.engine.host.protocol import EngineOptions, Submit
 from hearth.engine.kv_scales import MOST_NOISE, Int8Cache, int8_cache
 from hearth.engine.kv_scales import _scales as measure
@@ -21,6 +22,7 @@ from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.int8_cache import Scale, with_int8_cache
 from hearth.paths import resource
+from weights_inside import with_weights_inside
 
 STARTER = resource("starter", "model")
 STORY = (
@@ -265,16 +267,26 @@ def test_what_was_measured_is_kept_and_a_damaged_file_measured_anew(
 # Models that cannot.
 
 
-def test_a_graph_that_is_not_rewritten_keeps_floats_and_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected, _ = answer(opened(tmp_path / "plain", "float"), PROMPT)
-    monkeypatch.setattr("hearth.engine.ort_runner._REWRITTEN_MAX_BYTES", 1000)
+def test_a_graph_that_cannot_be_rewritten_keeps_floats_and_says_why(tmp_path: Path) -> None:
+    folder = with_weights_inside(STARTER, tmp_path / "model")
+    expected, _ = answer(opened(tmp_path / "plain", "float", folder), PROMPT)
     for _ in range(2):  # as measured, and as kept
-        backend = opened(tmp_path, "int8")
+        backend = opened(tmp_path / "home", "int8", folder)
         assert backend.info.kv_cache_type == "float32"
         assert backend.info.kv_cache_refusal == "its graph has no place for int8 ones"
         assert answer(backend, PROMPT)[0] == expected
+
+
+def test_the_command_line_says_so(tmp_path: Path, hearth_home: Path) -> None:
+    hearth_home.mkdir()
+    (hearth_home / "config.toml").write_text('[engine]\nkv_cache_type = "int8"\n')
+    refused = with_weights_inside(STARTER, tmp_path / "model")
+    for name, folder in (("refused", refused), ("taken", STARTER)):
+        assert hearth("models", "import", "--in-place", str(folder), "--name", name).code == 0
+        result = hearth("run", name, "Hello", "--max-tokens", "4")
+        assert result.code == 0
+        said = "refused keeps what it has read as floats: its graph has no place for int8 ones."
+        assert (said in result.err) == (name == "refused")
 
 
 def test_a_runtime_that_refuses_keeps_floats_and_says_why(
