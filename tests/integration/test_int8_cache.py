@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -241,6 +242,17 @@ def test_an_answer_goes_on_from_a_prefix_in_memory(tmp_path: Path) -> None:
     assert usage.cached_tokens == len(PROMPT) + len(said) - 1
     (tmp_path / "other").mkdir()
     assert answer(opened(tmp_path / "other", "int8"), longer)[0] == tokens
+
+
+def test_four_times_the_context_fits_in_the_same_memory(tmp_path: Path) -> None:
+    lengths = {}
+    for kind in ("float", "int8"):
+        narrow = msgspec.structs.replace(options(tmp_path, kind), kv_cache_bytes=512 * 8192)
+        backend = OrtBackend(ModelFolder.open(STARTER), "m", narrow)
+        lengths[kind] = backend.info.context_length
+        prompt = (PROMPT * 6)[: lengths[kind] - 20]
+        assert len(answer(backend, prompt)[0]) == 20
+    assert lengths == {"float": 512, "int8": 2048}
 
 
 def test_what_was_measured_is_kept_and_a_damaged_file_measured_anew(
