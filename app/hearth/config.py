@@ -66,6 +66,14 @@ class EngineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kv_cache_mb: Annotated[
         int, Meta(ge=0, description="Memory for what a model has read, in MB; 0 lets Hearth choose.")
     ] = 0
+    kv_cache_type: Annotated[
+        str,
+        Meta(
+            description="What that memory holds: “float”, or “int8”, which takes a quarter of it, so that longer"
+            " conversations fit, but reads long prompts more slowly and rounds a little.",
+            extra=_choice("float", "int8"),
+        ),
+    ] = "float"
     kept_context_mb: Annotated[
         int,
         Meta(

@@ -1,6 +1,7 @@
 """Where Hearth keeps its files. `HEARTH_HOME` overrides all of it.
 
-Everything lives under one home folder: `hearth.db`, `config.toml`, `models/`, `kept/`, `logs/`. Resources (icons,
+Everything lives under one home folder: `hearth.db`, `config.toml`, `models/`, `kept/`, `scales/`,
+`logs/`. Resources (icons,
 translations, themes) are read-only and travel with the program.
 """
 
@@ -36,6 +37,11 @@ def models_folder() -> Path:
 def kept_context_folder() -> Path:
     """Keys and values of recent conversations; see `engine/kv_store.py`."""
     return home() / "kept"
+
+
+def kv_scales_folder() -> Path:
+    """What was measured of each model for int8 keys and values; see `engine/kv_scales.py`."""
+    return home() / "scales"
 
 
 def log_file() -> Path:

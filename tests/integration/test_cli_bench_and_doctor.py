@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ def test_bench_tells_a_person(stories_int8: Path) -> None:
     for row in ("read 64 tokens", "write 1 answer ", "write 8 answers at once", "write after 100 tokens"):
         assert row in text
     assert "TIMES AS GOOD" not in text
+
+
+def test_bench_tells_what_int8_keys_and_values_cost(stories_int8: Path, hearth_home: Path) -> None:
+    hearth("models", "import", str(stories_int8), "--name", "one")
+    assert "float32\n" in hearth("bench", "one", *SHORT).out
+    (hearth_home / "config.toml").write_text('[engine]\nkv_cache_type = "int8"\n')
+    assert re.search(r"int8, which moves the logits by [1-4]\.\d %\n", hearth("bench", "one", *SHORT).out)
 
 
 def test_bench_cuts_what_is_longer_than_the_context(stories_int8: Path) -> None:

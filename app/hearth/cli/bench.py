@@ -122,6 +122,7 @@ def _write(report: Report) -> None:
         [
             (tr("Model"), report.model),
             (tr("Runs on"), tr("{provider}, {n} threads", provider=report.provider, n=report.threads)),
+            (tr("Keys and values"), _kept(report)),
             *([(tr("Beside it"), report.peer)] if report.peer else []),
         ]
     )
@@ -130,6 +131,13 @@ def _write(report: Report) -> None:
     if report.peer:
         headers += [PEER.upper(), tr("TIMES AS GOOD")]
     write_table(headers, [_row(report, figure) for figure in report.figures])
+
+
+def _kept(report: Report) -> str:
+    if report.kv_cache_noise is None:
+        return report.kv_cache_type
+    noise = f"{100 * report.kv_cache_noise:.1f}"
+    return tr("{type}, which moves the logits by {percent} %", type=report.kv_cache_type, percent=noise)
 
 
 def _row(report: Report, figure: Figure) -> list[str]:

@@ -7,7 +7,7 @@ is refused where it fails, hangs or differs; that is said once, and the next bes
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from hearth.errors import ModelLoadFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
+from hearth.model_folder.int8_cache import Scale
 
 log = logging.getLogger(__name__)
 
@@ -64,15 +65,22 @@ class OpenedModel:
 
 
 def open_model(
-    folder: ModelFolder, name: str, options: EngineOptions, devices: DeviceOptions | None
+    folder: ModelFolder,
+    name: str,
+    options: EngineOptions,
+    devices: DeviceOptions | None,
+    kv_scales: Mapping[str, Scale] | None = None,
 ) -> OpenedModel:
     """Load the model on the best device that `devices` allow; on the CPU with all of its threads where they are None.
+
+    Args:
+        kv_scales: have the CPU keep keys and values as int8.
 
     Raises:
         ModelLoadFailed, ModelUnsupported, ModelRunFailed: it cannot be loaded, or not be run.
     """
     fixed = DeviceOptions(machine="", file="", device=CPU_ID, threads_are_set=True)
-    return DeviceChooser(folder, name, options, devices or fixed).open()
+    return DeviceChooser(folder, name, options, devices or fixed, kv_scales=kv_scales).open()
 
 
 class DeviceChooser:
@@ -85,6 +93,7 @@ class DeviceChooser:
         options: EngineOptions,
         devices: DeviceOptions,
         *,
+        kv_scales: Mapping[str, Scale] | None = None,
         providers: Sequence[Provider] = PROVIDERS,
         patience: float | None = None,
     ) -> None:
@@ -93,6 +102,7 @@ class DeviceChooser:
         self._name = name
         self._options = options
         self._devices = devices
+        self._kv_scales = kv_scales
         self._usable = usable_providers(providers)
         self._known = {provider.id: provider for provider in providers}
         self._patience = patience or _PATIENCE_SECONDS + folder.bytes / _BYTES_PER_SECOND
@@ -216,6 +226,7 @@ class DeviceChooser:
                 self._name,
                 threads=candidate.threads,
                 provider=candidate.provider,
+                kv_scales=self._kv_scales if candidate.provider.id == CPU_ID else None,
                 max_slots=options.max_slots,
                 kv_cache_bytes=options.kv_cache_bytes,
                 max_context=options.max_context,

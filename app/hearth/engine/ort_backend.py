@@ -14,8 +14,11 @@ from hearth.engine.device_choice import open_model
 from hearth.engine.engine import Engine
 from hearth.engine.grammar import Grammar
 from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, Submit
+from hearth.engine.kv_scales import Int8Cache, int8_cache
 from hearth.engine.kv_store import KVStore
 from hearth.engine.outputs import FinishReason, RequestOutput
+from hearth.engine.providers.provider import Provider
+from hearth.engine.providers.registry import CPU
 from hearth.engine.request import Request
 from hearth.engine.stream_decoder import StopMatcher, StreamDecoder
 from hearth.engine.tokenizer import Tokenizer
@@ -73,14 +76,25 @@ class OrtBackend:
             ChatTemplate(folder.chat_template, name, folder.special_tokens) if folder.chat_template else None
         )
         self._eos_token_ids = frozenset(folder.config.model.eos_token_ids)
-        model = open_model(folder, name, options, options.devices)
+        digest = model_digest(folder)
+        int8 = Int8Cache()
+        if options.kv_cache_type == "int8":
+            int8 = int8_cache(
+                folder,
+                name,
+                self._tokenizer,
+                threads=options.threads,
+                place=Path(options.kv_scales_folder),
+                model=digest,
+            )
+        model = open_model(folder, name, options, options.devices, int8.scales)
         self._runner = model.runner
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
             raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
         if options.kv_store_bytes:
             self._runner.kv_store = KVStore(
                 Path(options.kv_store_folder),
-                model_digest(folder),
+                digest + int8.digest,
                 self._runner.cache.shape,
                 options.kv_store_bytes,
             )
@@ -102,8 +116,10 @@ class OrtBackend:
             max_slots=options.max_slots,
             kv_bytes_per_token=self._runner.cache.shape.bytes_per_token,
             kv_cache_bytes=options.kv_cache_bytes,
+            kv_cache_type=self._runner.cache.shape.dtype.name,
+            kv_cache_noise=int8.noise,
             provider=model.provider.ort_name,
-            notices=model.notices,
+            notices=(*model.notices, *_kept_as_floats(name, int8, model.provider)),
         )
 
     @property
@@ -178,6 +194,18 @@ class OrtBackend:
                 output.finish_reason = FinishReason.STOP
             del self._streams[output.request_id]
         return output
+
+
+def _kept_as_floats(name: str, int8: Int8Cache, provider: Provider) -> tuple[str, ...]:
+    """The sentence for a model that does not keep int8 though that was asked for."""
+    reason = int8.refusal
+    if int8.scales and provider is not CPU:
+        reason = tr("{device} was not asked to", device=provider.title)
+    return (
+        (tr("{name} keeps what it has read as floats: {reason}.", name=name, reason=reason),)
+        if reason
+        else ()
+    )
 
 
 def _grammars(

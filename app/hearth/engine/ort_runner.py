@@ -9,7 +9,7 @@ last position, else [batch, tokens, vocab]; a pruned head is opened again for `s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime loads
@@ -24,11 +24,13 @@ from hearth.engine.providers.registry import CPU
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
+from hearth.model_folder.int8_cache import Scale, with_int8_cache
 from hearth.model_folder.positions import POSITIONS, with_positions
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(float16)": np.dtype(np.float16),
+    "tensor(int8)": np.dtype(np.int8),
     "tensor(int64)": np.dtype(np.int64),
     "tensor(int32)": np.dtype(np.int32),
 }
@@ -37,11 +39,18 @@ _REWRITTEN_MAX_BYTES = 64 << 20
 LAST_POSITION = np.array([-1], np.int64)
 
 
-def open_session(folder: ModelFolder, name: str, threads: int, provider: Provider) -> ort.InferenceSession:
-    """The model's session on this provider.
+def open_session(
+    folder: ModelFolder,
+    name: str,
+    threads: int,
+    provider: Provider = CPU,
+    kv_scales: Mapping[str, Scale] | None = None,
+) -> ort.InferenceSession:
+    """The model's session on this provider; with `kv_scales`, its keys and values are int8.
 
     Raises:
         ModelLoadFailed: onnxruntime refuses the graph or its weights.
+        ModelUnsupported: there are scales, but the graph is none that they can be put into.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -50,11 +59,9 @@ def open_session(folder: ModelFolder, name: str, threads: int, provider: Provide
     # A memory pattern is kept for every shape ever run, and chunked prefill runs many.
     options.enable_mem_pattern = False
     model: str | bytes = str(folder.graph_file)
-    # A graph that holds its weights itself is left alone: rewriting it would copy all of them.
-    is_small = bool(folder.data_files) and folder.graph_file.stat().st_size <= _REWRITTEN_MAX_BYTES
-    logits = folder.config.model.decoder.outputs.logits
-    if is_small and (scored := with_positions(folder.graph_file.read_bytes(), logits)) is not None:
-        model = scored
+    rewritten = _rewritten_graph(folder, name, kv_scales)
+    if rewritten is not None:
+        model = rewritten
         # Where the weights lie, which the path would have told.
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(folder.graph_file.parent)
@@ -65,11 +72,30 @@ def open_session(folder: ModelFolder, name: str, threads: int, provider: Provide
         raise ModelLoadFailed(name=name, reason=_first_line(error)) from error
 
 
+def _rewritten_graph(folder: ModelFolder, name: str, kv_scales: Mapping[str, Scale] | None) -> bytes | None:
+    """The graph as it is run; None where that is the file itself."""
+    # A graph that holds its weights itself is left alone: rewriting it would copy all of them.
+    is_small = bool(folder.data_files) and folder.graph_file.stat().st_size <= _REWRITTEN_MAX_BYTES
+    model = folder.graph_file.read_bytes() if is_small else None
+    decoder = folder.config.model.decoder
+    if kv_scales is not None:
+        layers = [str(layer) for layer in range(decoder.num_hidden_layers)]
+        outputs = decoder.outputs
+        presents = _names(outputs.present_key_names, outputs.present_value_names, layers)
+        both = frozenset(name for pair in presents for name in pair)
+        model = None if model is None else with_int8_cache(model, kv_scales, both)
+        if model is None:
+            raise ModelUnsupported(name=name, reason=tr("its graph cannot keep keys and values as int8"))
+    scored = None if model is None else with_positions(model, decoder.outputs.logits)
+    return scored or (model if kv_scales is not None else None)
+
+
 class OrtRunner:
     """One decoder-only model in this process.
 
     Attributes:
         cache: the slot buffers.
+        past_names: per layer, the inputs that are its keys and its values.
         kv_store: where their contents are kept on disk; None keeps nothing.
     """
 
@@ -83,21 +109,26 @@ class OrtRunner:
         kv_cache_bytes: int,
         max_context: int = 0,
         provider: Provider = CPU,
+        kv_scales: Mapping[str, Scale] | None = None,
     ) -> None:
         """Load the model.
 
+        Args:
+            kv_scales: has keys and values kept as int8; by the names of the inputs that are the past.
+
         Raises:
             ModelLoadFailed: onnxruntime cannot load it.
-            ModelUnsupported: it loads, but its inputs and outputs are not those of a text decoder.
+            ModelUnsupported: it loads, but its inputs and outputs are not those of a text decoder; or its graph takes
+                no scales.
         """
         self._name = name
         config = folder.config.model
         decoder = config.decoder
-        self._session = open_session(folder, name, threads, provider)
+        self._session = open_session(folder, name, threads, provider, kv_scales)
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
         layers = [str(layer) for layer in range(decoder.num_hidden_layers)]
-        self._past = _names(decoder.inputs.past_key_names, decoder.inputs.past_value_names, layers)
+        self.past_names = _names(decoder.inputs.past_key_names, decoder.inputs.past_value_names, layers)
         self._present = _names(decoder.outputs.present_key_names, decoder.outputs.present_value_names, layers)
         self._ids_name = decoder.inputs.input_ids
         self._mask_name = decoder.inputs.attention_mask
@@ -105,12 +136,17 @@ class OrtRunner:
         positions_name = decoder.inputs.position_ids
         self._positions_name = positions_name if positions_name in inputs else None
 
-        known = {self._ids_name, self._mask_name, positions_name, *(n for pair in self._past for n in pair)}
+        known = {
+            self._ids_name,
+            self._mask_name,
+            positions_name,
+            *(n for pair in self.past_names for n in pair),
+        }
         foreign = sorted(inputs.keys() - known)
         if foreign:
             raise ModelUnsupported(name=name, reason=tr("its graph asks for “{name}”", name=foreign[0]))
 
-        past = inputs[self._past[0][0]]
+        past = inputs[self.past_names[0][0]]
         logits = outputs[self._logits_name]
         self._ids_dtype = self._dtype(name, inputs[self._ids_name])
         self._mask_dtype = self._dtype(name, inputs[self._mask_name])
@@ -256,7 +292,7 @@ class OrtRunner:
         binding = self._bindings.get((slot, rows))
         if binding is None:
             binding = self._session.io_binding()
-            for layer, (past, present) in enumerate(zip(self._past, self._present, strict=True)):
+            for layer, (past, present) in enumerate(zip(self.past_names, self._present, strict=True)):
                 pair = (self.cache.keys[layer], self.cache.values[layer])
                 for past_name, present_name, buffer in zip(past, present, pair, strict=True):
                     part = buffer[slot : slot + rows]

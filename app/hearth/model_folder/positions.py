@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hearth.model_folder.protobuf_reader import Field, ProtobufReader
+from hearth.model_folder.protobuf_writer import message_field, number_field
 
 POSITIONS = "logits_positions"
 _INT64 = 7
-_SIZE, _MESSAGE = 0, 2  # wire types
 _ANY = b""  # a dimension without a size
 # How the builder names the constant.
 _LAST = "/INT64/-1"
@@ -63,11 +63,11 @@ def with_positions(model: bytes, logits: str) -> bytes | None:
             payload = _gather_at_positions(reader, model, gather, unsqueeze.outputs[0])
         elif part.number == 12 and _name(reader, part) == logits:
             payload = _logits_anywhere(reader, model, part, logits)
-        rewritten.append(_field(part.number, payload))
-    rewritten.append(_field(5, _default()))
-    rewritten.append(_field(11, _value_info(POSITIONS, _INT64, [_ANY])))
+        rewritten.append(message_field(part.number, payload))
+    rewritten.append(message_field(5, _default()))
+    rewritten.append(message_field(11, _value_info(POSITIONS, _INT64, [_ANY])))
     before = max((item.end for item in whole if item.end < graph.start), default=0)
-    return model[:before] + _field(7, b"".join(rewritten)) + model[graph.end :]
+    return model[:before] + message_field(7, b"".join(rewritten)) + model[graph.end :]
 
 
 def _up_to_gather(makers: dict[str, _Node], logits: str) -> list[_Node] | None:
@@ -99,12 +99,12 @@ def _read_node(reader: ProtobufReader, place: Field) -> _Node:
 
 def _gather_at_positions(reader: ProtobufReader, model: bytes, gather: _Node, output: str) -> bytes:
     kept = [
-        _field(item.number, model[item.start : item.end])
+        message_field(item.number, model[item.start : item.end])
         for item in reader.fields(gather.place.start, gather.place.end)
         if item.number not in (1, 2)
     ]
     names = [(1, gather.inputs[0]), (1, POSITIONS), (2, output)]
-    return b"".join([*(_field(number, name.encode()) for number, name in names), *kept])
+    return b"".join([*(message_field(number, name.encode()) for number, name in names), *kept])
 
 
 def _name(reader: ProtobufReader, value_info: Field) -> str:
@@ -129,29 +129,17 @@ def _inside(reader: ProtobufReader, messages: Iterable[Field], number: int) -> l
 
 def _value_info(name: str, element_type: int, dimensions: list[bytes]) -> bytes:
     """A ValueInfoProto of a tensor."""
-    shape = b"".join(_field(1, dimension) for dimension in dimensions)
-    tensor = _number(1, element_type) + _field(2, shape)
-    return _field(1, name.encode()) + _field(2, _field(1, tensor))
+    shape = b"".join(message_field(1, dimension) for dimension in dimensions)
+    tensor = number_field(1, element_type) + message_field(2, shape)
+    return message_field(1, name.encode()) + message_field(2, message_field(1, tensor))
 
 
 def _default() -> bytes:
     """The TensorProto [-1] under the name of the input."""
     data = (-1).to_bytes(8, "little", signed=True)
-    return _number(1, 1) + _number(2, _INT64) + _field(8, POSITIONS.encode()) + _field(9, data)
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    return _varint(number << 3 | _MESSAGE) + _varint(len(payload)) + payload
-
-
-def _number(number: int, value: int) -> bytes:
-    return _varint(number << 3 | _SIZE) + _varint(value)
-
-
-def _varint(value: int) -> bytes:
-    result = bytearray()
-    while value > 0x7F:
-        result.append(value & 0x7F | 0x80)
-        value >>= 7
-    result.append(value)
-    return bytes(result)
+    return (
+        number_field(1, 1)
+        + number_field(2, _INT64)
+        + message_field(8, POSITIONS.encode())
+        + message_field(9, data)
+    )

@@ -7,7 +7,7 @@ import msgspec
 from hearth.config import EngineSection
 from hearth.engine.host.protocol import EngineOptions
 from hearth.hardware.machine import Machine
-from hearth.paths import kept_context_folder
+from hearth.paths import kept_context_folder, kv_scales_folder
 from hearth.services.device_options import device_options
 
 MB = 1 << 20
@@ -29,6 +29,8 @@ def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
         kv_store_folder=str(kept_context_folder()),
         kv_store_bytes=settings.kept_context_mb * MB,
         devices=device_options(settings.device, settings.threads, machine),
+        kv_cache_type=settings.kv_cache_type,
+        kv_scales_folder=str(kv_scales_folder()),
     )
 
 

@@ -40,6 +40,7 @@ class ChatController(QObject):
         self._hearth = hearth
         self._answers = answers
         self.load_starter = False
+        self._told: set[str] = set()  # what was said of models when they were loaded
         self.session = ChatSession(hearth, bridge, answers, tasks, window.view, window.composer, self)
         self.models = ModelController(hearth, bridge, tasks, window.picker, window, self)
         self.conversations = ConversationController(
@@ -149,8 +150,10 @@ class ChatController(QObject):
 
     @Slot(object)
     def _on_model_status(self, status: ModelStatus) -> None:
-        if status.info is not None and status.info.notices:
-            self._window.toast.show_message("\n".join(status.info.notices))
+        new = [] if status.info is None else [text for text in status.info.notices if text not in self._told]
+        if new:
+            self._told.update(new)
+            self._window.toast.show_message("\n".join(new))
         if status.name != self.models.current:
             return
         self._refresh_middle()

@@ -39,6 +39,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         kv_store_folder, kv_store_bytes: where keys and values of ended answers are kept, and at most how much; 0 keeps
             none.
         devices: how device and threads are chosen, `threads` being the most of them; None takes the CPU with `threads`.
+        kv_cache_type: "float" as in the model's file, or "int8" where the model can.
+        kv_scales_folder: where the scales of int8 keys and values are kept.
     """
 
     threads: int
@@ -50,6 +52,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     kv_store_folder: str = ""
     kv_store_bytes: int = 0
     devices: DeviceOptions | None = None
+    kv_cache_type: str = "float"
+    kv_scales_folder: str = ""
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +65,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         kv_bytes_per_token: memory of one token's keys and values.
         provider: the name that ONNX Runtime has for what runs the model.
         notices: sentences to be told once: which devices were refused for this model, and why.
+        kv_cache_type: what they are, such as "float32" or "int8".
+        kv_cache_noise: relative RMS error of the logits that int8 ones bring; None where it was not measured.
     """
 
     architecture: str
@@ -74,6 +80,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     kv_cache_bytes: int
     provider: str
     notices: tuple[str, ...] = ()
+    kv_cache_type: str = "float32"
+    kv_cache_noise: float | None = None
 
 
 # Requests

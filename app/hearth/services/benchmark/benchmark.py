@@ -70,12 +70,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         threads: of each side.
         provider: what ran Hearth's model.
+        kv_cache_type: what its keys and values were, such as "float32" or "int8".
+        kv_cache_noise: relative RMS error of the logits that int8 ones bring, against float ones; None for those.
         peer: the other engine and its version; None where there was none.
     """
 
     model: str
     threads: int
     provider: str
+    kv_cache_type: str
+    kv_cache_noise: float | None
     peer: str | None
     generate_tokens: int
     repeat: int
@@ -110,6 +114,8 @@ def measure_model(
         model=entry.name,
         threads=options.threads,
         provider=benchmark.info.provider,
+        kv_cache_type=benchmark.info.kv_cache_type,
+        kv_cache_noise=benchmark.info.kv_cache_noise,
         peer=None if other is None else other.version,
         generate_tokens=plan.generate_tokens,
         repeat=plan.repeat,
