@@ -131,7 +131,7 @@ class Crowd:
         return asked
 
     def pause(self, pace: float) -> float:
-        return self._chance.expovariate(1 / pace)
+        return min(self._chance.expovariate(1 / pace), PACE_SECONDS)
 
     def pace(self) -> float:
         return self._chance.choice(PACES)
@@ -260,15 +260,16 @@ class Soak:
         return self._report()
 
     def _fill(self) -> None:
-        """The longest prompt into every slot; and on the way, how fast this machine reads and writes."""
+        """The longest that there will be into every slot; and on the way, how fast this machine reads and writes."""
         self._control = self._ask_control()
         info = self.worker.info()
-        say(f"every slot reads {self.crowd.most_prompt} tokens")
+        longest = self.crowd.most_prompt + MOST_ANSWER - 2
+        say(f"every slot reads {longest} tokens")
         started = time.monotonic()
         params = SamplingParams(temperature=0, max_tokens=2, ignore_eos=True)
 
         def read(slot: int) -> None:
-            prompt = random_tokens(self.crowd.most_prompt, info.vocab_size, f"fill {slot}")
+            prompt = random_tokens(longest, info.vocab_size, f"fill {slot}")
             for _ in self.worker.generate(params, token_ids=prompt):
                 pass
 
@@ -278,7 +279,7 @@ class Soak:
         for thread in threads:
             thread.join()
         seconds = time.monotonic() - started
-        self.read_speed = info.max_slots * self.crowd.most_prompt / seconds
+        self.read_speed = info.max_slots * longest / seconds
         started = time.monotonic()
         self._check_control()
         self.write_speed = CONTROL_ANSWER / (time.monotonic() - started)
@@ -416,6 +417,10 @@ class Soak:
             "private_mb_settled": first / MB,
             "private_mb_end": last / MB,
             "private_mb_most": max(used for _, used in self._samples) / MB,
+            "private_mb_by_minute": [
+                round(median(used for _, used in minute) / MB)
+                for _, minute in itertools.groupby(self._samples, lambda sample: sample[0] // 60)
+            ],
             "growth": growth,
             "slowest_request_seconds": self.slowest,
             "counts": dict(sorted(self.counts.items())),

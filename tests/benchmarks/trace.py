@@ -4,17 +4,18 @@
     python tests/benchmarks/trace.py MODEL_FOLDER --peer-model GGUF [--peer-server PROGRAM]    llama.cpp beside it
 
 Replays the first requests of a conversation trace (../shared/data/README.md has its source): prompts and answers as
-long as there, or all divided by `--scale`; tokens are random, so the answers are noise. The capacity at eight streams
-is measured first: tokens per second of reading and of writing, which make seconds of work of each request. Arrivals are
-stretched until the work is `--load` of the time. Without `--scale`, lengths are divided so far that no side takes
-longer than `--minutes`. `make bench-peer` makes the peer's server; the GGUF is to be of the same checkpoint.
+long as there, or all divided by `--scale`; tokens are random, so the answers are noise. Hearth's capacity at eight
+streams is measured first: tokens per second of reading and of writing, which make seconds of work of each request.
+Arrivals are stretched until the work is `--load` of the time. Without `--scale`, lengths are divided so far that no
+side takes longer than `--minutes`. `make bench-peer` makes the peer's server; the GGUF is to be of the same checkpoint.
 
 The sides come one after the other, each with its model alone in memory and the same client, a thread for each request:
 
     batching    Hearth, through its worker and engine host
     saturated   the same with all requests there at once: what it can do at most
     single      the same arrivals, but one request at a time, in their order
-    peer        llama.cpp's server with eight slots and continuous batching, over HTTP, the same arrivals
+    peer        llama.cpp's server with eight slots and continuous batching, over HTTP, the same arrivals; all else
+                is left at its defaults
 
 Figures of a side: tokens written per second from the first arrival to the last token; the wait from a request's arrival
 until the first chunk of its prompt was read, and until its first token; the gap between two tokens (tokens that come
@@ -380,7 +381,7 @@ def run(given: argparse.Namespace, home: Path) -> dict[str, object]:
                 results[name] = replay(ask, requests, times, info.vocab_size, most)
         side.unload()
         if "peer" in given.sides:
-            longest = max(asked.prompt + asked.answer for asked in requests) + 1
+            longest = max(asked.prompt + asked.answer for asked in requests) + 2
             with llama_server(given.peer_server, given.peer_model, longest, options.threads) as ask:
                 list(ask(random_tokens(64, info.vocab_size, "warm"), 8))
                 _say("peer")
