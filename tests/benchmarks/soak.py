@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import os
 import random
 import re
@@ -62,12 +63,13 @@ CONTROL_SECONDS = 10
 CONTROL_PROMPT, CONTROL_ANSWER = 64, 32
 MOST_ANSWER = 200
 MOST_OPEN = 16
-# Mean seconds between arrivals: a crowd, a household, and now and then somebody, so that the queue also runs empty.
-PACES = (0.2, 2.0, 8.0)
-PACE_SECONDS = 20
+# How much is asked for, as a part of what the machine can do: a crowd, a household, and now and then somebody, so that
+# the queue also runs empty.
+LOADS = (4.0, 1.0, 0.25)
+PACE_SECONDS = 60
 # A request may take so many times the work that was open when it came, and so many seconds beside.
 PATIENCE, PATIENCE_SECONDS = 10, 60
-DRAIN_SECONDS = 600
+DRAIN_SECONDS = 300
 REGEX = r"[a-f]{4}-[0-9]{2,6}"
 CHOICES = ("yes", "no", "perhaps")
 SCHEMA = {
@@ -133,8 +135,10 @@ class Crowd:
     def pause(self, pace: float) -> float:
         return min(self._chance.expovariate(1 / pace), PACE_SECONDS)
 
-    def pace(self) -> float:
-        return self._chance.choice(PACES)
+    def pace(self, read_speed: float, write_speed: float) -> float:
+        """Mean seconds between arrivals for the next while, by the tokens per second that the machine does."""
+        work = _mean_length(self.most_prompt) / read_speed + _mean_length(MOST_ANSWER) / write_speed
+        return work / self._chance.choice(LOADS)
 
     def _tokens(self) -> Asked:
         tokens = self._fresh(self._length(self.most_prompt))
@@ -188,6 +192,11 @@ class Crowd:
 
     def _fresh(self, tokens: int) -> list[int]:
         return random_tokens(tokens, self._vocab, f"soak {next(self._numbers)}")
+
+
+def _mean_length(most: int) -> float:
+    """Of `Crowd._length`."""
+    return (most - 1) / math.log(most)
 
 
 def _grammars() -> list[tuple[object, Callable[[str], bool]]]:
@@ -253,10 +262,12 @@ class Soak:
         control = Thread(target=self._controls, args=(done,), name="control", daemon=True)
         control.start()
         self._arrive(started + self.seconds)
-        self._drain()
+        while self._open and not self._look_for_stuck():
+            time.sleep(0.1)
         done.set()
         control.join(DRAIN_SECONDS)
         watch.join()
+        self._check_left_open()
         return self._report()
 
     def _fill(self) -> None:
@@ -286,10 +297,10 @@ class Soak:
         say(f"that took {seconds:.0f} s; reads {self.read_speed:.0f}, writes {self.write_speed:.0f} tokens/s")
 
     def _arrive(self, end: float) -> None:
-        pace, pace_ends = self.crowd.pace(), time.monotonic() + PACE_SECONDS
+        pace, pace_ends = 0.0, 0.0
         while (now := time.monotonic()) < end:
             if now > pace_ends:
-                pace, pace_ends = self.crowd.pace(), now + PACE_SECONDS
+                pace, pace_ends = self.crowd.pace(self.read_speed, self.write_speed), now + PACE_SECONDS
             if self._look_for_stuck():
                 return
             if len(self._open) >= MOST_OPEN:
@@ -374,15 +385,13 @@ class Soak:
             token for output in self.worker.generate(params, token_ids=prompt) for token in output.token_ids
         ]
 
-    def _drain(self) -> None:
-        """Nobody asks any more: what is open must end, and leave nothing behind."""
+    def _check_left_open(self) -> None:
+        """Nobody asks any more: what was given up must be gone as well."""
         deadline = time.monotonic() + DRAIN_SECONDS
-        while self._open and time.monotonic() < deadline and not self._look_for_stuck():
-            time.sleep(0.1)
         while (stats := self.worker.stats())["open"] and time.monotonic() < deadline:
-            time.sleep(0.1)  # the last ones given up, or a control prompt
-        if stats["open"] or stats["running"] or self._open:
-            self._break(f"left open at the end: {stats['open']} in the host, {len(self._open)} here")
+            time.sleep(0.1)
+        if stats["open"] or stats["running"]:
+            self._break(f"left in the host at the end: {stats['open']} open, {stats['running']} running")
 
     def _watch(self, started: float, done: Event) -> None:
         client = self.worker.client
