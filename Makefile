@@ -20,6 +20,7 @@ REQUIREMENTS := packaging/requirements
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 TRAINING_PY := $(subst .venv,.venv-train,$(PY))
 PEER_PY := $(subst .venv,.venv-peer,$(PY))
+PEER_SERVER := $(dir $(PEER_PY))llama-server$(EXE)
 STARTER := build/starter
 ARGS ?=
 
@@ -66,7 +67,7 @@ starter: .venv/.dev .venv/.program .venv-train/.made  ## train the starter model
 bench: .venv/.dev .venv/.program  ## measure speed and memory on this machine
 	$(PY) tests/benchmarks/run.py $(ARGS)
 
-bench-peer: .venv-peer/.made  ## compile llama.cpp for this machine, for hearth bench --peer
+bench-peer: .venv-peer/.made $(PEER_SERVER)  ## compile llama.cpp and its server for this machine, to measure beside Hearth
 
 screenshots: .venv/.dev .venv/.program qt-libraries  ## pictures of the window, in screenshots/
 	$(PY) tests/ui/screenshots.py $(ARGS)
@@ -117,3 +118,6 @@ qt-libraries: .venv/.dev
 	CMAKE_ARGS="-DGGML_NATIVE=ON" $(PEER_PY) -m pip install --quiet --disable-pip-version-check --require-hashes \
 		--no-binary llama-cpp-python -r $(REQUIREMENTS)/peer.txt
 	@touch $@
+
+$(PEER_SERVER): packaging/peer/build_server.py .venv-peer/.made
+	$(PEER_PY) packaging/peer/build_server.py $(REQUIREMENTS)/peer.txt $@

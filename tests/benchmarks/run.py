@@ -2,6 +2,7 @@
 
     make bench                              what needs no model
     make bench ARGS="--model FOLDER"        also what needs one, on a model folder in onnxruntime-genai's format
+    make bench ARGS="--model FOLDER --long" also the two that take more than half an hour each
 
 `export_model.py` makes such a folder from a checkpoint. Figures hold only on a machine that does nothing else.
 """
@@ -17,17 +18,21 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 WITHOUT_MODEL = ("store.py", "chat_view.py", "memory.py")
 WITH_MODEL = ("startup.py", "heartbeat.py", "stalls.py")
+LONG = ("trace.py", "soak.py")
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description="Run every benchmark.")
     arguments.add_argument("--model", type=Path, help="a model folder in onnxruntime-genai's format")
-    model: Path | None = arguments.parse_args().model
+    arguments.add_argument("--long", action="store_true", help="with a model: also what takes half an hour")
+    given = arguments.parse_args()
+    model: Path | None = given.model
     runs = [[name] for name in WITHOUT_MODEL]
     if model is None:
         print(f"left out, for want of --model FOLDER: {', '.join(WITH_MODEL)}", flush=True)
     else:
-        runs += [[name, str(model.absolute())] for name in WITH_MODEL]
+        names = WITH_MODEL + LONG if given.long else WITH_MODEL
+        runs += [[name, str(model.absolute())] for name in names]
     environment = {"QT_QPA_PLATFORM": "offscreen", **os.environ} if sys.platform == "linux" else None
     failed = []
     for name, *rest in runs:
