@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hearth.engine.chat_template import ChatTemplate
+from hearth.engine.draft_model import open_draft_model
+from hearth.engine.drafter import Drafter, FirstOf, LookupDrafter
 from hearth.engine.engine import Engine
 from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, Submit
 from hearth.engine.kv_store import KVStore
@@ -44,11 +47,14 @@ class _TextStream:
 class OrtBackend:
     """One model folder in onnxruntime-genai's format, answering text requests."""
 
-    def __init__(self, folder: ModelFolder, name: str, options: EngineOptions) -> None:
-        """Load the model.
+    def __init__(
+        self, folder: ModelFolder, name: str, options: EngineOptions, draft_folder: ModelFolder | None = None
+    ) -> None:
+        """Load the model, and the one in `draft_folder` to guess for it.
 
         Raises:
             ModelLoadFailed, ModelUnsupported, ModelFileInvalid, ChatTemplateFailed: it cannot be used.
+            DraftModelUnfit: the vocabulary of the model in `draft_folder` is another one.
         """
         started = time.perf_counter()
         self._name = name
@@ -78,7 +84,7 @@ class OrtBackend:
             self._runner,
             name=name,
             step_seconds=options.step_milliseconds / 1000,
-            drafts=options.drafts,
+            drafter=self._drafter(options, draft_folder) if options.drafts else None,
         )
         self._streams: dict[str, _TextStream] = {}
         self.info = ModelInfo(
@@ -93,6 +99,20 @@ class OrtBackend:
             kv_cache_bytes=options.kv_cache_bytes,
             provider="CPUExecutionProvider",
         )
+
+    def _drafter(self, options: EngineOptions, folder: ModelFolder | None) -> Callable[[], Drafter]:
+        """What makes the guesses of one sequence: looked up, and the draft model's where nothing is found."""
+        if folder is None or not self._runner.can_score:
+            return LookupDrafter
+        model = open_draft_model(
+            folder,
+            options.draft_model,
+            threads=options.threads,
+            kv_cache_bytes=options.kv_cache_bytes,
+            tokenizer=self._tokenizer,
+            vocab_size=self._runner.vocab_size,
+        )
+        return lambda: FirstOf(LookupDrafter(), model)
 
     @property
     def has_work(self) -> bool:
