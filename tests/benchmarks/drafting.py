@@ -20,7 +20,7 @@ import inspect
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 from statistics import median
@@ -126,10 +126,10 @@ def answer(engine: Engine, prompt: Sequence[int], tokens: int) -> tuple[list[int
     return said, speed
 
 
-def measured(folder: Path, runs: int, tokens: int) -> list[dict[str, object]]:
+def measured(folder: Path, runs: int, tokens: int) -> Iterator[dict[str, object]]:
+    """One result for each task, as it comes."""
     runner = ScriptedTokens(opened(folder))
     engine = Engine(runner)  # type: ignore[arg-type]  # it stands in for the runner
-    results: list[dict[str, object]] = []
     for name, (prompt, script) in tasks(
         Tokenizer(ModelFolder.open(folder)), runner._runner.vocab_size
     ).items():
@@ -145,18 +145,15 @@ def measured(folder: Path, runs: int, tokens: int) -> list[dict[str, object]]:
                 if turn:  # the first warms up
                     taken.append(speed)
         plain, drafted = median(speeds[False]), median(speeds[True])
-        results.append(
-            {
-                "task": name,
-                "tokens": count,
-                "plain_tokens_per_second": plain,
-                "drafted_tokens_per_second": drafted,
-                "ratio": median(d / p for d, p in zip(speeds[True], speeds[False], strict=True)),
-                "checks": len(runner.scored),
-                "checked_tokens": sum(runner.scored),
-            }
-        )
-    return results
+        yield {
+            "task": name,
+            "tokens": count,
+            "plain_tokens_per_second": plain,
+            "drafted_tokens_per_second": drafted,
+            "ratio": median(d / p for d, p in zip(speeds[True], speeds[False], strict=True)),
+            "checks": len(runner.scored),
+            "checked_tokens": sum(runner.scored),
+        }
 
 
 def costs(folder: Path, runs: int) -> None:
@@ -261,12 +258,13 @@ def main() -> None:
         return
     results = measured(given.folder, given.runs, given.tokens)
     if given.json:
-        print(json.dumps(results, indent=2))
+        print(json.dumps(list(results), indent=2))
         return
     for result in results:
         print(
             "{task:>22}: {plain_tokens_per_second:5.1f} tok/s, with drafts {drafted_tokens_per_second:5.1f},"
-            " {ratio:.2f} times; {checks} checks of {checked_tokens} tokens for {tokens}".format(**result)
+            " {ratio:.2f} times; {checks} checks of {checked_tokens} tokens for {tokens}".format(**result),
+            flush=True,
         )
 
 
