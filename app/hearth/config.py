@@ -82,6 +82,13 @@ class EngineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             " restart; 0 keeps nothing there.",
         ),
     ] = 2048
+    draft_model: Annotated[
+        str,
+        Meta(
+            description="A smaller model of the same family that guesses ahead, so that answers come sooner; empty takes"
+            " none.",
+        ),
+    ] = ""
     max_context: Annotated[
         int,
         Meta(

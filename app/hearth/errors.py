@@ -225,6 +225,12 @@ class ModelLoadFailed(HearthError):
     remedy = mark("“hearth models verify {name}” checks its files; the log file has the details.")
 
 
+class DraftModelUnfit(HearthError):
+    code = "draft_model_unfit"
+    what = mark("{name} cannot guess for another model: {reason}.")
+    remedy = mark("In config.toml, name a smaller model of the same family as engine.draft_model, or none.")
+
+
 class ModelInUse(HearthError):
     code = "model_in_use"
     what = mark("{name} is loaded and cannot be removed.")

@@ -273,7 +273,7 @@ def test_a_host_that_hangs_is_ended_and_says_so(chat: Chat) -> None:
     statuses = []
     worker = ModelWorker(
         chat.model,
-        find_entry=lambda: chat.hearth.models.get(chat.model),
+        find_entry=lambda _: chat.hearth.models.get(chat.model),
         options=EngineOptions(threads=1, kv_cache_bytes=64 << 20),
         thread_factory=plain_thread,
         on_status=lambda worker: statuses.append(worker.status),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hearth.engine.drafter import LookupDrafter
 from hearth.engine.engine import Engine
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.request import Request
@@ -56,7 +57,7 @@ def test_drafts_change_no_greedy_answer_and_are_taken(
     said: dict[bool, list[list[int]]] = {}
     for drafts in (False, True):
         starter.release()
-        engine = Engine(starter, drafts=drafts)
+        engine = Engine(starter, drafter=LookupDrafter if drafts else None)
         said[drafts] = []
         for prompt in REPEATING:
             params = SamplingParams(temperature=0, max_tokens=60, ignore_eos=True)

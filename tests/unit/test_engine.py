@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hearth.engine.drafter import LookupDrafter
 from hearth.engine.engine import Engine
 from hearth.engine.outputs import FinishReason, RequestOutput
 from hearth.engine.request import Request
@@ -469,7 +470,7 @@ def test_an_answer_that_repeats_takes_fewer_runs_and_is_the_same() -> None:
     said = {}
     for drafts in (False, True):
         runner = Echo(can_score=True)
-        engine = Engine(runner, drafts=drafts, clock=runner.clock)
+        engine = Engine(runner, drafter=LookupDrafter if drafts else None, clock=runner.clock)
         engine.submit(Request("a", tuple(range(10)), greedy(100)))
         said[drafts] = run(engine)[0]["a"]
         runs = len([call for call in runner.calls if call[0] != "prefill"])
@@ -504,7 +505,7 @@ def test_a_seed_gives_the_same_text_with_drafts_and_without() -> None:
     said = set()
     for drafts in (False, True):
         runner = Echo(can_score=True)
-        engine = Engine(runner, drafts=drafts, clock=runner.clock)
+        engine = Engine(runner, drafter=LookupDrafter if drafts else None, clock=runner.clock)
         params = SamplingParams(temperature=16.0, top_p=1.0, seed=5, max_tokens=200)
         engine.submit(Request("a", tuple(range(10)), params))
         said.add(tuple(run(engine)[0]["a"]))

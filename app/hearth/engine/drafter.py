@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-# Tokens that must have stood together before for what came next to be worth a guess.
-GRAM = 3
+# Tokens that must have stood together before for what came next to be worth a guess; the longer match is the better one.
+GRAMS = (8, 3)
 
 
 class Drafter(Protocol):
@@ -26,12 +26,27 @@ class LookupDrafter:
 
     def __init__(self) -> None:
         self._followed: dict[tuple[int, ...], int] = {}
-        self._known = GRAM  # tokens whose predecessors are in the table
+        self._known = min(GRAMS)  # tokens whose predecessors are in the table
 
     def draft(self, token_ids: list[int], limit: int) -> list[int]:
-        # The newest gram itself is left out: nothing follows it yet.
+        # The newest grams themselves are left out: nothing follows them yet.
         for end in range(self._known, len(token_ids)):
-            self._followed[tuple(token_ids[end - GRAM : end])] = end
+            for gram in GRAMS:
+                if end >= gram:
+                    self._followed[tuple(token_ids[end - gram : end])] = end
         self._known = max(self._known, len(token_ids))
-        place = self._followed.get(tuple(token_ids[-GRAM:]))
-        return [] if place is None else token_ids[place : place + limit]
+        for gram in GRAMS:
+            place = self._followed.get(tuple(token_ids[-gram:]))
+            if place is not None:
+                return token_ids[place : place + limit]
+        return []
+
+
+class FirstOf:
+    """The guess of the first drafter that has one: what costs least comes first."""
+
+    def __init__(self, *drafters: Drafter) -> None:
+        self._drafters = drafters
+
+    def draft(self, token_ids: list[int], limit: int) -> list[int]:
+        return next((draft for each in self._drafters if (draft := each.draft(token_ids, limit))), [])

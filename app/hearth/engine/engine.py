@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hearth.engine.drafter import LookupDrafter
+from hearth.engine.drafter import Drafter, LookupDrafter
 from hearth.engine.drafting import Drafting
 from hearth.engine.grammar import Grammar
 from hearth.engine.model_runner import ModelRunner
@@ -39,6 +39,7 @@ class Engine:
     Attributes:
         runner: computes the logits.
         scheduler: decides what the next step computes.
+        drafter: makes what guesses for a new request; None where no guesses are made.
     """
 
     def __init__(
@@ -47,14 +48,14 @@ class Engine:
         *,
         name: str = "model",
         step_seconds: float = 0.2,
-        drafts: bool = True,
+        drafter: Callable[[], Drafter] | None = LookupDrafter,
         compile_grammar: Callable[[Grammar], Future[GrammarMatcher]] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.runner = runner
         self._name = name
         self.scheduler = Scheduler(runner, step_seconds)
-        self._drafts = drafts and runner.can_score
+        self.drafter = drafter if runner.can_score else None
         self._compile_grammar = compile_grammar
         self._clock = clock
         self._sequences: dict[str, Sequence] = {}
@@ -85,7 +86,7 @@ class Engine:
         if len(request.token_ids) >= self.runner.context_length:
             raise PromptTooLong(tokens=len(request.token_ids), limit=self.runner.context_length - 1)
         chooser = TokenChooser(request.params, request.token_ids, self.runner.vocab_size)
-        drafting = Drafting(LookupDrafter()) if self._drafts else None
+        drafting = Drafting(self.drafter()) if self.drafter else None
         sequence = Sequence(request, next(self._arrivals), chooser, self._clock(), drafting)
         if request.params.grammar is None:
             self.scheduler.add(sequence)
@@ -114,8 +115,9 @@ class Engine:
             self.scheduler.drop_leftovers()  # the memory that held them may be gone
             return outputs + [self._fail(sequence, error) for sequence in list(self._sequences.values())]
         if batch.decode:
+            started = self._clock()
             draft = self._draft(batch.decode)
-            outputs += self._score(batch.decode[0], draft) if draft else self._decode(batch.decode)
+            outputs += self._score(batch.decode[0], draft, started) if draft else self._decode(batch.decode)
         for chunk in batch.prefill:
             outputs += self._prefill(chunk)
         return outputs
@@ -188,9 +190,11 @@ class Engine:
             draft = draft[: sequence.matcher.count_accepted(draft)]
         return draft if draft and self.scheduler.has_room_beyond(len(draft)) else []
 
-    def _score(self, sequence: Sequence, draft: list[int]) -> list[RequestOutput]:
-        """Check a draft: the tokens that the model chooses, up to the first that the draft has otherwise."""
-        started = self._clock()
+    def _score(self, sequence: Sequence, draft: list[int], started: float) -> list[RequestOutput]:
+        """Check a draft: the tokens that the model chooses, up to the first that the draft has otherwise.
+
+        What it gains is counted from `started`, when the guess was begun.
+        """
         try:
             logits = self.runner.score(sequence.slot, [sequence.token_ids[sequence.computed], *draft])
         except HearthError as error:

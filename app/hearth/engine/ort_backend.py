@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from hearth.engine.chat_template import ChatTemplate
 from hearth.engine.device_choice import open_model
+from hearth.engine.draft_model import open_draft_model
+from hearth.engine.drafter import Drafter, FirstOf, LookupDrafter
 from hearth.engine.engine import Engine
 from hearth.engine.grammar import Grammar
 from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, Submit
@@ -22,7 +24,7 @@ from hearth.engine.providers.registry import CPU
 from hearth.engine.request import Request
 from hearth.engine.stream_decoder import StopMatcher, StreamDecoder
 from hearth.engine.tokenizer import Tokenizer
-from hearth.errors import ChatTemplateMissing, ModelUnsupported
+from hearth.errors import ChatTemplateMissing, DraftModelUnfit, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
@@ -63,11 +65,14 @@ class _TextStream:
 class OrtBackend:
     """One model folder in onnxruntime-genai's format, answering text requests."""
 
-    def __init__(self, folder: ModelFolder, name: str, options: EngineOptions) -> None:
-        """Load the model.
+    def __init__(
+        self, folder: ModelFolder, name: str, options: EngineOptions, draft_folder: ModelFolder | None = None
+    ) -> None:
+        """Load the model, and the one in `draft_folder` to guess for it.
 
         Raises:
             ModelLoadFailed, ModelUnsupported, ModelFileInvalid, ChatTemplateFailed: it cannot be used.
+            DraftModelUnfit: the vocabulary of the model in `draft_folder` is another one.
         """
         started = time.perf_counter()
         self._name = name
@@ -98,11 +103,18 @@ class OrtBackend:
                 self._runner.cache.shape,
                 options.kv_store_bytes,
             )
+        drafter: Callable[[], Drafter] | None = None
+        unfit: tuple[str, ...] = ()
+        if options.drafts:
+            try:
+                drafter = self._drafter(options, draft_folder)
+            except DraftModelUnfit as error:  # it is set for all models, and not of this one's family
+                drafter, unfit = LookupDrafter, (error.what_text(),)
         self._engine = Engine(
             self._runner,
             name=name,
             step_seconds=options.step_milliseconds / 1000,
-            drafts=options.drafts,
+            drafter=drafter,
             compile_grammar=_grammars(folder, self._runner.vocab_size, self._eos_token_ids),
         )
         self._streams: dict[str, _TextStream] = {}
@@ -119,8 +131,22 @@ class OrtBackend:
             kv_cache_type=self._runner.cache.shape.dtype.name,
             kv_cache_noise=int8.noise,
             provider=model.provider.ort_name,
-            notices=(*model.notices, *_kept_as_floats(name, int8, model.provider)),
+            notices=(*model.notices, *unfit, *_kept_as_floats(name, int8, model.provider)),
         )
+
+    def _drafter(self, options: EngineOptions, folder: ModelFolder | None) -> Callable[[], Drafter]:
+        """What makes the guesses of one sequence: looked up, and the draft model's where nothing is found."""
+        if folder is None or not self._runner.can_score:
+            return LookupDrafter
+        model = open_draft_model(
+            folder,
+            options.draft_model,
+            threads=options.threads,
+            kv_cache_bytes=options.kv_cache_bytes,
+            tokenizer=self._tokenizer,
+            vocab_size=self._runner.vocab_size,
+        )
+        return lambda: FirstOf(LookupDrafter(), model)
 
     @property
     def has_work(self) -> bool:

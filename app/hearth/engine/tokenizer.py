@@ -24,6 +24,11 @@ class Tokenizer:
             raise ModelFileInvalid(file=folder.tokenizer_file.name, reason=str(error)[:200]) from error
         self.bos_token_id = folder.config.model.bos_token_id
 
+    def vocabulary(self) -> dict[str, int]:
+        """The id of every token, added ones included."""
+        tokens: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
+        return tokens
+
     def encode(self, text: str) -> list[int]:
         """The ids of a rendered chat template: special tokens in the text count, none is added."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids

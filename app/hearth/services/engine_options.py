@@ -26,6 +26,7 @@ def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
         kv_cache_bytes=kv_cache_bytes,
         max_slots=settings.max_slots,
         max_context=settings.max_context,
+        draft_model=settings.draft_model,
         kv_store_folder=str(kept_context_folder()),
         kv_store_bytes=settings.kept_context_mb * MB,
         devices=device_options(settings.device, settings.threads, machine),

@@ -64,7 +64,7 @@ class ModelPool:
                 self._leave(worker)
             worker = ModelWorker(
                 name,
-                find_entry=lambda: self._registry.get(name),
+                find_entry=self._registry.get,
                 options=options or self._options,
                 thread_factory=self._thread_factory,
                 on_status=self._changed,

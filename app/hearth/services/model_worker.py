@@ -37,15 +37,17 @@ from hearth.engine.host.protocol import (
 from hearth.engine.outputs import ErrorInfo, FinishReason, RequestOutput
 from hearth.engine.sampling_params import SamplingParams
 from hearth.errors import (
+    DraftModelUnfit,
     HearthError,
     HostCrashed,
     HostHung,
     HostProtocol,
     ModelLoadFailed,
+    ModelNotFound,
     ModelUnloaded,
     RequestInvalid,
 )
-from hearth.i18n import language
+from hearth.i18n import language, tr
 from hearth.models.registry import ModelEntry
 from hearth.services.events import ModelState, ModelStatus
 from hearth.services.threads import ThreadFactory
@@ -75,7 +77,7 @@ class ModelWorker:
         self,
         name: str,
         *,
-        find_entry: Callable[[], ModelEntry],
+        find_entry: Callable[[str], ModelEntry],
         options: EngineOptions,
         thread_factory: ThreadFactory,
         on_status: Callable[[ModelWorker], None],
@@ -258,17 +260,20 @@ class ModelWorker:
     def _load(self) -> None:
         self._on_status(self)
         try:
-            entry = self._find_entry()
+            entry = self._find_entry(self.name)
             self.folder = entry.path
             self._model_bytes = entry.bytes
+            draft = self._draft_entry(entry)
             client = self.client = HostClient(self.name, self._log_file)
             client.send(
                 Load(
                     version=VERSION,
                     name=self.name,
                     folder=str(entry.path),
-                    roots=[str(entry.path)] if entry.in_place else [],
+                    roots=_roots(entry),
                     options=self._options,
+                    draft_folder=str(draft.path) if draft else "",
+                    draft_roots=_roots(draft) if draft else [],
                     language=language(),
                 )
             )
@@ -279,6 +284,21 @@ class ModelWorker:
             self._failed(ModelLoadFailed(name=self.name, reason=str(error)))
         else:
             Thread(target=self._read, args=(client,), name=f"pipe of {self.name}", daemon=True).start()
+
+    def _draft_entry(self, entry: ModelEntry) -> ModelEntry | None:
+        """The model that guesses for this one; a model does not guess for itself.
+
+        Raises:
+            DraftModelUnfit: there is no such model.
+        """
+        name = self._options.draft_model
+        if not name or not self._options.drafts:
+            return None
+        try:
+            draft = self._find_entry(name)
+        except ModelNotFound:
+            raise DraftModelUnfit(name=name, reason=tr("there is no model of that name")) from None
+        return None if draft.path == entry.path else draft
 
     def _read(self, client: HostClient) -> None:
         """On a thread of its own: pass on what the host says."""
@@ -418,3 +438,8 @@ class ModelWorker:
 def _error_output(request_id: str, error: ErrorInfo | None) -> RequestOutput:
     reason = FinishReason.ABORT if error is None else FinishReason.ERROR
     return RequestOutput(request_id=request_id, finish_reason=reason, error=error)
+
+
+def _roots(entry: ModelEntry) -> list[str]:
+    """Where its files may lie beside its folder."""
+    return [str(entry.path)] if entry.in_place else []

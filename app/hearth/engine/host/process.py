@@ -209,7 +209,12 @@ def load_ort_backend(load: Load) -> Backend:
     from hearth.model_folder.folder import ModelFolder
 
     folder = ModelFolder.open(Path(load.folder), [Path(root) for root in load.roots])
-    return OrtBackend(folder, load.name, load.options)
+    draft_folder = (
+        ModelFolder.open(Path(load.draft_folder), [Path(root) for root in load.draft_roots])
+        if load.draft_folder
+        else None
+    )
+    return OrtBackend(folder, load.name, load.options, draft_folder)
 
 
 def main() -> int:

@@ -36,6 +36,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_context: shortens the model's context; 0 keeps it.
         step_milliseconds: aim for one step while others stream: decode and prompts together.
         drafts: guess at tokens that follow, where the model can check them; never changes an answer.
+        draft_model: the name of the model that guesses, beside what is looked up; empty takes none.
         kv_store_folder, kv_store_bytes: where keys and values of ended answers are kept, and at most how much; 0 keeps
             none.
         devices: how device and threads are chosen, `threads` being the most of them; None takes the CPU with `threads`.
@@ -49,6 +50,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_context: int = 0
     step_milliseconds: int = 200
     drafts: bool = True
+    draft_model: str = ""
     kv_store_folder: str = ""
     kv_store_bytes: int = 0
     devices: DeviceOptions | None = None
@@ -91,6 +93,7 @@ class Load(msgspec.Struct, tag="load", kw_only=True):
     """The first message: load this model.
 
     Attributes:
+        draft_folder, draft_roots: where the model lies that guesses; an empty folder takes none.
         language: what errors give as their reasons is in this one.
     """
 
@@ -99,6 +102,8 @@ class Load(msgspec.Struct, tag="load", kw_only=True):
     folder: str
     roots: list[str]
     options: EngineOptions
+    draft_folder: str = ""
+    draft_roots: list[str] = []
     language: str = "en"
 
 
