@@ -346,7 +346,7 @@ def _files() -> set[str]:
     """The files and folders of the home folder, what SQLite and the log put beside them, and the repository's own."""
     database, log = paths.database_file().name, paths.log_file()
     home = {database, log.name, log.parent.name, paths.config_file().name, paths.models_folder().name}
-    home.add(paths.kept_context_folder().name)
+    home.update({paths.kept_context_folder().name, paths.packed_weights_folder().name})
     beside = {f"{database}-wal", f"{database}-shm", f"{log.name}.1", f"{log.name}.2"}
     return home | beside | {file.name for file in ROOT.glob("*.md")}
 

@@ -1,6 +1,7 @@
 """Where Hearth keeps its files. `HEARTH_HOME` overrides all of it.
 
-Everything lives under one home folder: `hearth.db`, `config.toml`, `models/`, `kept/`, `logs/`. Resources (icons,
+Everything lives under one home folder: `hearth.db`, `config.toml`, `models/`, `kept/`,
+`packed/`, `logs/`. Resources (icons,
 translations, themes) are read-only and travel with the program.
 """
 
@@ -36,6 +37,11 @@ def models_folder() -> Path:
 def kept_context_folder() -> Path:
     """Keys and values of recent conversations; see `engine/kv_store.py`."""
     return home() / "kept"
+
+
+def packed_weights_folder() -> Path:
+    """Weights of models, packed for this machine; see `engine/packed_weights.py`."""
+    return home() / "packed"
 
 
 def log_file() -> Path:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hearth.engine.chat_template import ChatTemplate
@@ -11,6 +14,8 @@ from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, S
 from hearth.engine.kv_store import KVStore
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.outputs import FinishReason, RequestOutput
+from hearth.engine.packed_weights import NoRoom, PackedWeights
+from hearth.engine.packing import is_wanted, start_packing
 from hearth.engine.request import Request
 from hearth.engine.stream_decoder import StopMatcher, StreamDecoder
 from hearth.engine.tokenizer import Tokenizer
@@ -18,6 +23,8 @@ from hearth.errors import ChatTemplateMissing, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
+
+log = logging.getLogger(__name__)
 
 # Less than this is no room to talk in.
 _SMALLEST_CONTEXT = 64
@@ -44,8 +51,10 @@ class _TextStream:
 class OrtBackend:
     """One model folder in onnxruntime-genai's format, answering text requests."""
 
-    def __init__(self, folder: ModelFolder, name: str, options: EngineOptions) -> None:
-        """Load the model.
+    def __init__(
+        self, folder: ModelFolder, name: str, options: EngineOptions, roots: Sequence[str] = ()
+    ) -> None:
+        """Load the model; `roots` are other folders that its files may lie in.
 
         Raises:
             ModelLoadFailed, ModelUnsupported, ModelFileInvalid, ChatTemplateFailed: it cannot be used.
@@ -64,7 +73,15 @@ class OrtBackend:
             max_slots=options.max_slots,
             kv_cache_bytes=options.kv_cache_bytes,
             max_context=options.max_context,
+            packed=PackedWeights(Path(options.packed_folder), options.packed_bytes)
+            if options.packed_bytes
+            else None,
+            machine=options.machine,
         )
+        self._pack: Callable[[], None] | None = None
+        self._packing: subprocess.Popen[bytes] | None = None
+        if options.packed_bytes and not self._runner.is_packed:
+            self._pack = lambda: self._start_packing(folder, roots, options)
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
             raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
         if options.kv_store_bytes:
@@ -92,6 +109,7 @@ class OrtBackend:
             kv_bytes_per_token=self._runner.cache.shape.bytes_per_token,
             kv_cache_bytes=options.kv_cache_bytes,
             provider="CPUExecutionProvider",
+            is_packed=self._runner.is_packed,
         )
 
     @property
@@ -129,6 +147,20 @@ class OrtBackend:
 
     def tidy(self) -> bool:
         return self._engine.tidy()
+
+    def rest(self) -> None:
+        if self._packing is not None:
+            self._packing.poll()  # one that has ended shall not stay a zombie
+        if self._pack is not None:
+            pack, self._pack = self._pack, None
+            pack()
+
+    def _start_packing(self, folder: ModelFolder, roots: Sequence[str], options: EngineOptions) -> None:
+        try:
+            if is_wanted(folder, options):
+                self._packing = start_packing(self._name, folder, list(roots), options)
+        except (NoRoom, OSError) as error:
+            log.warning("the weights of %s are not packed: %s", self._name, error)
 
     def count(self, messages: list[ChatMessage] | None, text: str | None) -> int:
         return len(self._encode(messages, text))

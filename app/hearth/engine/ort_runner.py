@@ -8,8 +8,11 @@ last position, else [batch, tokens, vocab]; a pruned head is opened again for `s
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime loads
@@ -19,10 +22,14 @@ import onnxruntime as ort
 
 from hearth.engine.kv_cache import LENGTH_STEP, KVCache, KVShape, round_up
 from hearth.engine.kv_store import LEAST_TOKENS, KVStore
+from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE, Origin, PackedWeights
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
+from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.positions import POSITIONS, with_positions
+
+log = logging.getLogger(__name__)
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
@@ -31,36 +38,95 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(int32)": np.dtype(np.int32),
 }
 
+_PROVIDERS = ["CPUExecutionProvider"]
 _REWRITTEN_MAX_BYTES = 64 << 20
 LAST_POSITION = np.array([-1], np.int64)
 
 
-def open_session(folder: ModelFolder, name: str, threads: int) -> ort.InferenceSession:
-    """The model's session on the CPU provider.
-
-    Raises:
-        ModelLoadFailed: onnxruntime refuses the graph or its weights.
-    """
+def session_options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # A memory pattern is kept for every shape ever run, and chunked prefill runs many.
     options.enable_mem_pattern = False
-    model: str | bytes = str(folder.graph_file)
-    # A graph that holds its weights itself is left alone: rewriting it would copy all of them.
-    is_small = bool(folder.data_files) and folder.graph_file.stat().st_size <= _REWRITTEN_MAX_BYTES
-    logits = folder.config.model.decoder.outputs.logits
-    if is_small and (scored := with_positions(folder.graph_file.read_bytes(), logits)) is not None:
-        model = scored
+    return options
+
+
+def open_session(
+    folder: ModelFolder, name: str, options: ort.SessionOptions, graph: bytes | None = None
+) -> ort.InferenceSession:
+    """The model's session on the CPU provider.
+
+    Args:
+        graph: in place of the folder's own, which holds no weights.
+
+    Raises:
+        ModelLoadFailed: onnxruntime refuses the graph or its weights.
+    """
+    if graph is not None:
         # Where the weights lie, which the path would have told.
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(folder.graph_file.parent)
         )
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(
+            str(folder.graph_file) if graph is None else graph, options, providers=_PROVIDERS
+        )
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
         raise ModelLoadFailed(name=name, reason=_first_line(error)) from error
+
+
+def open_packed(
+    folder: ModelFolder, options: ort.SessionOptions, packed: PackedWeights, machine: str
+) -> ort.InferenceSession | None:
+    """The session of the model's packed form; None where there is none. One that cannot be loaded is removed."""
+    origin = model_origin(folder, machine)
+    file = packed.find(origin)
+    if file is None:
+        return None
+    try:
+        return ort.InferenceSession(str(file), options, providers=_PROVIDERS)
+    except Exception as error:  # noqa: BLE001 (onnxruntime's exceptions share no base but Exception)
+        log.warning("the packed weights in %s are removed: %s", file.parent, _first_line(error))
+        packed.drop(origin)
+        return None
+
+
+def write_packed(folder: ModelFolder, name: str, target: Path, threads: int) -> None:
+    """Write the model's graph, optimized, and its weights, raw and packed, to the folder `target`.
+
+    Raises:
+        ModelLoadFailed: onnxruntime refuses the graph or its weights, or cannot write.
+    """
+    options = session_options(threads)
+    options.optimized_model_filepath = str(target / GRAPH_FILE)
+    for key, value in (
+        ("session.optimized_model_external_initializers_file_name", DATA_FILE),
+        ("session.optimized_model_external_initializers_min_size_in_bytes", "1024"),
+        ("session.save_external_prepacked_constant_initializers", "1"),
+    ):
+        options.add_session_config_entry(key, value)
+    open_session(folder, name, options, _rewritten(folder))
+
+
+def model_origin(folder: ModelFolder, machine: str) -> Origin:
+    """What a packed form of this model would be made of, here and now."""
+    graph = _rewritten(folder)
+    return Origin(
+        model=model_digest(folder),
+        graph=hashlib.sha256(graph or b"").hexdigest()[:32],
+        onnxruntime=ort.__version__,
+        machine=machine,
+    )
+
+
+def _rewritten(folder: ModelFolder) -> bytes | None:
+    """The graph with logits at any positions; None where the folder's own is used."""
+    # A graph that holds its weights itself is left alone: rewriting it would copy all of them.
+    if not folder.data_files or folder.graph_file.stat().st_size > _REWRITTEN_MAX_BYTES:
+        return None
+    return with_positions(folder.graph_file.read_bytes(), folder.config.model.decoder.outputs.logits)
 
 
 class OrtRunner:
@@ -69,6 +135,7 @@ class OrtRunner:
     Attributes:
         cache: the slot buffers.
         kv_store: where their contents are kept on disk; None keeps nothing.
+        is_packed: its weights are mapped from their packed form.
     """
 
     def __init__(
@@ -80,8 +147,14 @@ class OrtRunner:
         max_slots: int,
         kv_cache_bytes: int,
         max_context: int = 0,
+        packed: PackedWeights | None = None,
+        machine: str = "",
     ) -> None:
         """Load the model.
+
+        Args:
+            packed: where its weights may lie packed; None loads them as they are.
+            machine: the processor that they are packed for.
 
         Raises:
             ModelLoadFailed: onnxruntime cannot load it.
@@ -90,7 +163,11 @@ class OrtRunner:
         self._name = name
         config = folder.config.model
         decoder = config.decoder
-        self._session = open_session(folder, name, threads)
+        session = None
+        if packed is not None and folder.data_files:
+            session = open_packed(folder, session_options(threads), packed, machine)
+        self.is_packed = session is not None
+        self._session = session or open_session(folder, name, session_options(threads), _rewritten(folder))
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
         layers = [str(layer) for layer in range(decoder.num_hidden_layers)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hearth.config import EngineSection
 from hearth.engine.host.protocol import EngineOptions
 from hearth.hardware.machine import Machine
-from hearth.paths import kept_context_folder
+from hearth.paths import kept_context_folder, packed_weights_folder
 
 MB = 1 << 20
 LEAST_KV_CACHE_BYTES = 256 * MB
@@ -25,4 +25,9 @@ def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
         max_context=settings.max_context,
         kv_store_folder=str(kept_context_folder()),
         kv_store_bytes=settings.kept_context_mb * MB,
+        packed_folder=str(packed_weights_folder()),
+        packed_bytes=0 if settings.packed_weights == "off" else settings.packed_weights_mb * MB,
+        packs_small=settings.packed_weights == "on",
+        machine=" ".join((machine.cpu, *machine.instruction_sets)),
+        memory_bytes=machine.memory_bytes,
     )

@@ -116,6 +116,9 @@ class EngineHost:
         request = self._next(QUIET_SECONDS)
         if request is None:
             self._tidy(backend)
+            request = self._next(0.0)
+        if request is None:
+            backend.rest()
             request = self._next(None)
         return request
 
@@ -209,7 +212,7 @@ def load_ort_backend(load: Load) -> Backend:
     from hearth.model_folder.folder import ModelFolder
 
     folder = ModelFolder.open(Path(load.folder), [Path(root) for root in load.roots])
-    return OrtBackend(folder, load.name, load.options)
+    return OrtBackend(folder, load.name, load.options, load.roots)
 
 
 def main() -> int:

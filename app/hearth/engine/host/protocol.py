@@ -37,6 +37,10 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         drafts: guess at tokens that follow, where the model can check them; never changes an answer.
         kv_store_folder, kv_store_bytes: where keys and values of ended answers are kept, and at most how much; 0 keeps
             none.
+        packed_folder, packed_bytes: where weights are kept packed, and at most how much; 0 keeps and uses none.
+        packs_small: also the weights of models that load in a moment as they are.
+        machine: the processor that weights are packed for.
+        memory_bytes: of the machine, as far as this app may use it; 0 where that is not known.
     """
 
     threads: int
@@ -47,6 +51,11 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     drafts: bool = True
     kv_store_folder: str = ""
     kv_store_bytes: int = 0
+    packed_folder: str = ""
+    packed_bytes: int = 0
+    packs_small: bool = False
+    machine: str = ""
+    memory_bytes: int = 0
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +65,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         context_length: tokens that prompt and answer may have together, here.
         threads: intra-op threads in use.
         kv_bytes_per_token: memory of one token's keys and values.
+        is_packed: its weights are mapped from their packed form.
     """
 
     architecture: str
@@ -68,6 +78,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     kv_bytes_per_token: int
     kv_cache_bytes: int
     provider: str
+    is_packed: bool = False
 
 
 # Requests
