@@ -135,7 +135,7 @@ class PackedWeights:
         """Remove the packed form of this origin."""
         _remove(self.folder / origin.name)
 
-    def verify(self, model: str, progress: Callable[[int, int], None] | None = None) -> tuple[int, int]:
+    def verify(self, model: str, progress: Callable[[int, int], object] | None = None) -> tuple[int, int]:
         """Read every byte of a model's packed forms; how many there were, and how many were damaged and are removed.
 
         Args:
