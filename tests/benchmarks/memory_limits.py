@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
+import msgspec
 from packed_weights import MB, both_forms, host
 
 from hearth.engine.host.protocol import EngineOptions
@@ -78,8 +79,10 @@ def main() -> None:
     folder = ModelFolder.open(arguments.model)
     with both_forms(folder, arguments.cache) as (forms, files):
         for limit in map(int, arguments.limits.split(",")):
-            for form, options in forms.items():
+            for form, base in forms.items():
                 evict(files)
+                # As the app would find it from inside the group.
+                options = msgspec.structs.replace(base, memory_bytes=limit * MB)
                 line = measure(folder, options, limit * MB, arguments.tokens, arguments.seconds)
                 print(f"{limit:>6} MB  {form:<8}{line}", flush=True)
 

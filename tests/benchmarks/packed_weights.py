@@ -9,6 +9,7 @@ Prints medians. Cold is a load with the files out of the system's cache. `--cach
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -107,7 +108,9 @@ def both_forms(
         origin = model_origin(folder, plain.machine)
         if packed.find(origin) is None:
             started = time.perf_counter()
-            pack(folder, "model", packed, plain, packed.new_part())
+            part = packed.new_part()
+            pack(folder, "model", packed, plain, part)
+            shutil.rmtree(part)
             print(f"packed in {time.perf_counter() - started:.1f} s, its logits compared bit by bit")
         file = packed.find(origin)
         if file is None:

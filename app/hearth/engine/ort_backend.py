@@ -77,6 +77,7 @@ class OrtBackend:
             if options.packed_bytes
             else None,
             machine=options.machine,
+            memory_bytes=options.memory_bytes,
         )
         self._pack: Callable[[], None] | None = None
         self._packing: subprocess.Popen[bytes] | None = None

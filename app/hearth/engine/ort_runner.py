@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import onnxruntime as ort
 from hearth.engine.kv_cache import LENGTH_STEP, KVCache, KVShape, round_up
 from hearth.engine.kv_store import LEAST_TOKENS, KVStore
 from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE, Origin, PackedWeights
+from hearth.engine.read_ahead import is_worth_reading_ahead, read_ahead
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.digest import model_digest
@@ -78,7 +80,11 @@ def open_session(
 
 
 def open_packed(
-    folder: ModelFolder, options: ort.SessionOptions, packed: PackedWeights, machine: str
+    folder: ModelFolder,
+    options: ort.SessionOptions,
+    packed: PackedWeights,
+    machine: str,
+    memory_bytes: int = 0,
 ) -> ort.InferenceSession | None:
     """The session of the model's packed form; None where there is none. One that cannot be loaded is removed."""
     origin = model_origin(folder, machine)
@@ -86,7 +92,8 @@ def open_packed(
     if file is None:
         return None
     try:
-        return ort.InferenceSession(str(file), options, providers=_PROVIDERS)
+        with _ahead([file.with_name(DATA_FILE)], memory_bytes):
+            return ort.InferenceSession(str(file), options, providers=_PROVIDERS)
     except Exception as error:  # noqa: BLE001 (onnxruntime's exceptions share no base but Exception)
         log.warning("the packed weights in %s are removed: %s", file.parent, _first_line(error))
         packed.drop(origin)
@@ -121,6 +128,10 @@ def model_origin(folder: ModelFolder, machine: str) -> Origin:
     )
 
 
+def _ahead(files: Sequence[Path], memory_bytes: int) -> AbstractContextManager[None]:
+    return read_ahead(files) if is_worth_reading_ahead(files, memory_bytes) else nullcontext()
+
+
 def _rewritten(folder: ModelFolder) -> bytes | None:
     """The graph with logits at any positions; None where the folder's own is used."""
     # A graph that holds its weights itself is left alone: rewriting it would copy all of them.
@@ -149,12 +160,14 @@ class OrtRunner:
         max_context: int = 0,
         packed: PackedWeights | None = None,
         machine: str = "",
+        memory_bytes: int = 0,
     ) -> None:
         """Load the model.
 
         Args:
             packed: where its weights may lie packed; None loads them as they are.
             machine: the processor that they are packed for.
+            memory_bytes: of the machine, as far as this app may use it; 0 where that is not known.
 
         Raises:
             ModelLoadFailed: onnxruntime cannot load it.
@@ -165,9 +178,12 @@ class OrtRunner:
         decoder = config.decoder
         session = None
         if packed is not None and folder.data_files:
-            session = open_packed(folder, session_options(threads), packed, machine)
+            session = open_packed(folder, session_options(threads), packed, machine, memory_bytes)
         self.is_packed = session is not None
-        self._session = session or open_session(folder, name, session_options(threads), _rewritten(folder))
+        if session is None:
+            with _ahead(folder.data_files, memory_bytes):
+                session = open_session(folder, name, session_options(threads), _rewritten(folder))
+        self._session = session
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
         layers = [str(layer) for layer in range(decoder.num_hidden_layers)]
