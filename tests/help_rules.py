@@ -347,6 +347,7 @@ def _files() -> set[str]:
     database, log = paths.database_file().name, paths.log_file()
     home = {database, log.name, log.parent.name, paths.config_file().name, paths.models_folder().name}
     home |= {paths.kept_context_folder().name, paths.kv_scales_folder().name}
+    home.add(paths.packed_weights_folder().name)
     beside = {f"{database}-wal", f"{database}-shm", f"{log.name}.1", f"{log.name}.2"}
     return home | beside | {file.name for file in ROOT.glob("*.md")}
 

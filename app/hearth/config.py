@@ -89,6 +89,18 @@ class EngineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             " none.",
         ),
     ] = ""
+    packed_weights: Annotated[
+        str,
+        Meta(
+            description="Keep weights on disk as this processor wants them, for faster loading in less memory: “auto”"
+            " for models of some size, “on” for all, “off” for none.",
+            extra=_choice("auto", "on", "off"),
+        ),
+    ] = "auto"
+    packed_weights_mb: Annotated[
+        int,
+        Meta(ge=0, description="Disk space for such weights, in MB, about 2.5 times a model's size each."),
+    ] = 16384
     max_context: Annotated[
         int,
         Meta(

@@ -39,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 from hearth.engine.host.process import main as serve
 
                 return serve()
+            case ["--pack-weights"]:
+                from hearth.engine.packing import main as pack
+
+                return pack()
             case ["--probe"]:
                 from hearth.hardware.probe import main as probe
 

@@ -1,7 +1,7 @@
 """Where Hearth keeps its files. `HEARTH_HOME` overrides all of it.
 
 Everything lives under one home folder: `hearth.db`, `config.toml`, `models/`, `kept/`, `scales/`,
-`logs/`. Resources (icons,
+`packed/`, `logs/`. Resources (icons,
 translations, themes) are read-only and travel with the program.
 """
 
@@ -42,6 +42,11 @@ def kept_context_folder() -> Path:
 def kv_scales_folder() -> Path:
     """What was measured of each model for int8 keys and values; see `engine/kv_scales.py`."""
     return home() / "scales"
+
+
+def packed_weights_folder() -> Path:
+    """Weights of models, packed for this machine; see `engine/packed_weights.py`."""
+    return home() / "packed"
 
 
 def log_file() -> Path:

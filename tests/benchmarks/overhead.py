@@ -80,7 +80,7 @@ def main() -> None:
     arguments.add_argument("--runs", type=int, default=5)
     arguments.add_argument("--profile", action="store_true")
     given = arguments.parse_args()
-    settings = EngineSection(kept_context_mb=0)
+    settings = EngineSection(kept_context_mb=0, packed_weights="off")
     # Without drafts, so that a step is one token.
     options = msgspec.structs.replace(engine_options(settings, read_machine()), drafts=False)
     backend = OrtBackend(ModelFolder.open(given.folder), "model", options)

@@ -62,7 +62,12 @@ def test_aliases_come_and_go(source: Path) -> None:
 
 def test_verify(source: Path, hearth_home: Path) -> None:
     hearth("models", "import", str(source), "--name", "one")
-    assert hearth("models", "verify", "one", "--json").json == {"name": "one", "files": 5, "ok": True}
+    assert hearth("models", "verify", "one", "--json").json == {
+        "name": "one",
+        "files": 5,
+        "ok": True,
+        "packed": {"checked": 0, "damaged": 0},
+    }
     (hearth_home / "models" / "one" / "model.onnx.data").write_bytes(bytes(16))
     assert "model.onnx.data is not the file" in hearth("models", "verify", "one").error_line()
 

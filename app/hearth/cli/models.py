@@ -198,14 +198,31 @@ def verify(name: Name, json: Json = False) -> None:
         entry = registry.get(name)
         with progress(tr("Checking {path}", path=entry.name)) as report:
             registry.verify(entry.name, report)
+    checked, damaged = _verify_packed(entry)
     if json:
-        write_json({"name": entry.name, "files": len(entry.manifest.files), "ok": True})
+        packed = {"checked": checked, "damaged": damaged}
+        write_json({"name": entry.name, "files": len(entry.manifest.files), "ok": True, "packed": packed})
     elif entry.manifest.files:
         write(tr("{name} is whole: every file is the one that was imported.", name=entry.name))
     else:
         write(
             tr("{name} is sound, but has no checksums to compare with: it was not imported.", name=entry.name)
         )
+
+
+def _verify_packed(entry: ModelEntry) -> tuple[int, int]:
+    """Check what was made of the model for faster loading: how much there is of it, and how much was damaged."""
+    from hearth.engine.packed_weights import PackedWeights
+    from hearth.model_folder.digest import model_digest
+    from hearth.model_folder.folder import ModelFolder
+    from hearth.paths import packed_weights_folder
+
+    model = model_digest(ModelFolder.open(entry.path, [entry.path] if entry.in_place else []))
+    with progress(tr("Checking the packed weights of {name}", name=entry.name)) as report:
+        checked, damaged = PackedWeights(packed_weights_folder(), 0).verify(model, report)
+    if damaged:
+        note(tr("The packed weights were damaged and are deleted; Hearth makes them anew."))
+    return checked, damaged
 
 
 @app.command(help=tr("Delete a model from this machine; a folder used in place is left alone."))

@@ -11,7 +11,7 @@ from hearth.engine.outputs import RequestOutput
 class Backend(Protocol):
     """Requests in, text out; what an engine host runs.
 
-    `submit`, `abort`, `step` and `stats` are called by the host's loop alone; `count` from any thread.
+    `submit`, `abort`, `step`, `tidy`, `rest` and `stats` are called by the host's loop alone; `count` from any thread.
 
     Attributes:
         info: what the model is and how it runs here.
@@ -42,6 +42,10 @@ class Backend(Protocol):
 
     def tidy(self) -> bool:
         """Do a small piece of what can wait until nothing is asked for; whether there is more."""
+        ...
+
+    def rest(self) -> None:
+        """Start what another process may do while nothing is asked for; returns at once."""
         ...
 
     def count(self, messages: list[ChatMessage] | None, text: str | None) -> int:

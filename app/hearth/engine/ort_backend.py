@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import logging
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,8 @@ from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, S
 from hearth.engine.kv_scales import Int8Cache, int8_cache
 from hearth.engine.kv_store import KVStore
 from hearth.engine.outputs import FinishReason, RequestOutput
+from hearth.engine.packed_weights import NoRoom
+from hearth.engine.packing import is_wanted, start_packing
 from hearth.engine.providers.provider import Provider
 from hearth.engine.providers.registry import CPU
 from hearth.engine.request import Request
@@ -31,6 +35,8 @@ from hearth.model_folder.folder import ModelFolder
 
 if TYPE_CHECKING:
     from hearth.engine.grammar_matcher import GrammarCompiler, GrammarMatcher
+
+log = logging.getLogger(__name__)
 
 # Less than this is no room to talk in.
 _SMALLEST_CONTEXT = 64
@@ -66,9 +72,14 @@ class OrtBackend:
     """One model folder in onnxruntime-genai's format, answering text requests."""
 
     def __init__(
-        self, folder: ModelFolder, name: str, options: EngineOptions, draft_folder: ModelFolder | None = None
+        self,
+        folder: ModelFolder,
+        name: str,
+        options: EngineOptions,
+        draft_folder: ModelFolder | None = None,
+        roots: Sequence[str] = (),
     ) -> None:
-        """Load the model, and the one in `draft_folder` to guess for it.
+        """Load the model, and the one in `draft_folder` to guess for it; `roots` are where its files may lie.
 
         Raises:
             ModelLoadFailed, ModelUnsupported, ModelFileInvalid, ChatTemplateFailed: it cannot be used.
@@ -94,6 +105,11 @@ class OrtBackend:
             )
         model = open_model(folder, name, options, options.devices, int8.scales)
         self._runner = model.runner
+        self._pack: Callable[[], None] | None = None
+        self._packing: subprocess.Popen[bytes] | None = None
+        # Int8 keys and values are another graph, which is run as it is.
+        if options.packed_bytes and not self._runner.is_packed and model.provider is CPU and not int8.scales:
+            self._pack = lambda: self._start_packing(folder, roots, options)
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
             raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
         if options.kv_store_bytes:
@@ -132,6 +148,7 @@ class OrtBackend:
             kv_cache_noise=int8.noise,
             provider=model.provider.ort_name,
             notices=(*model.notices, *unfit, *_kept_as_floats(name, int8, model.provider)),
+            is_packed=self._runner.is_packed,
         )
 
     def _drafter(self, options: EngineOptions, folder: ModelFolder | None) -> Callable[[], Drafter]:
@@ -185,6 +202,20 @@ class OrtBackend:
 
     def tidy(self) -> bool:
         return self._engine.tidy()
+
+    def rest(self) -> None:
+        if self._packing is not None:
+            self._packing.poll()  # one that has ended shall not stay a zombie
+        if self._pack is not None:
+            pack, self._pack = self._pack, None
+            pack()
+
+    def _start_packing(self, folder: ModelFolder, roots: Sequence[str], options: EngineOptions) -> None:
+        try:
+            if is_wanted(folder, options):
+                self._packing = start_packing(self._name, folder, list(roots), options)
+        except (NoRoom, OSError) as error:
+            log.warning("the weights of %s are not packed: %s", self._name, error)
 
     def count(self, messages: list[ChatMessage] | None, text: str | None) -> int:
         return len(self._encode(messages, text))

@@ -19,13 +19,15 @@ import onnxruntime as ort
 
 from hearth.engine.kv_cache import LENGTH_STEP, KVCache, KVShape, round_up
 from hearth.engine.kv_store import LEAST_TOKENS, KVStore
+from hearth.engine.ort_session import first_line, open_packed, open_session
+from hearth.engine.packed_weights import PackedWeights
 from hearth.engine.providers.provider import Provider
 from hearth.engine.providers.registry import CPU
-from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
+from hearth.errors import ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
-from hearth.model_folder.int8_cache import Scale, with_int8_cache
-from hearth.model_folder.positions import POSITIONS, with_positions
+from hearth.model_folder.int8_cache import Scale
+from hearth.model_folder.positions import POSITIONS
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
@@ -35,59 +37,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(int32)": np.dtype(np.int32),
 }
 
-_REWRITTEN_MAX_BYTES = 64 << 20
+_PROVIDERS = ["CPUExecutionProvider"]
 LAST_POSITION = np.array([-1], np.int64)
-
-
-def open_session(
-    folder: ModelFolder,
-    name: str,
-    threads: int,
-    provider: Provider = CPU,
-    kv_scales: Mapping[str, Scale] | None = None,
-) -> ort.InferenceSession:
-    """The model's session on this provider; with `kv_scales`, its keys and values are int8.
-
-    Raises:
-        ModelLoadFailed: onnxruntime refuses the graph or its weights.
-        ModelUnsupported: there are scales, but the graph is none that they can be put into.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # A memory pattern is kept for every shape ever run, and chunked prefill runs many.
-    options.enable_mem_pattern = False
-    model: str | bytes = str(folder.graph_file)
-    rewritten = _rewritten_graph(folder, name, kv_scales)
-    if rewritten is not None:
-        model = rewritten
-        # Where the weights lie, which the path would have told.
-        options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", str(folder.graph_file.parent)
-        )
-    try:
-        return provider.open(model, options)
-    except Exception as error:  # onnxruntime's exceptions share no base but Exception
-        raise ModelLoadFailed(name=name, reason=_first_line(error)) from error
-
-
-def _rewritten_graph(folder: ModelFolder, name: str, kv_scales: Mapping[str, Scale] | None) -> bytes | None:
-    """The graph as it is run; None where that is the file itself."""
-    # A graph that holds its weights itself is left alone: rewriting it would copy all of them.
-    is_small = bool(folder.data_files) and folder.graph_file.stat().st_size <= _REWRITTEN_MAX_BYTES
-    model = folder.graph_file.read_bytes() if is_small else None
-    decoder = folder.config.model.decoder
-    if kv_scales is not None:
-        layers = [str(layer) for layer in range(decoder.num_hidden_layers)]
-        outputs = decoder.outputs
-        presents = _names(outputs.present_key_names, outputs.present_value_names, layers)
-        both = frozenset(name for pair in presents for name in pair)
-        model = None if model is None else with_int8_cache(model, kv_scales, both)
-        if model is None:
-            raise ModelUnsupported(name=name, reason=tr("its graph cannot keep keys and values as int8"))
-    scored = None if model is None else with_positions(model, decoder.outputs.logits)
-    return scored or (model if kv_scales is not None else None)
 
 
 class OrtRunner:
@@ -97,6 +48,7 @@ class OrtRunner:
         cache: the slot buffers.
         past_names: per layer, the inputs that are its keys and its values.
         kv_store: where their contents are kept on disk; None keeps nothing.
+        is_packed: its weights are mapped from their packed form.
     """
 
     def __init__(
@@ -110,11 +62,17 @@ class OrtRunner:
         max_context: int = 0,
         provider: Provider = CPU,
         kv_scales: Mapping[str, Scale] | None = None,
+        packed: PackedWeights | None = None,
+        machine: str = "",
+        memory_bytes: int = 0,
     ) -> None:
         """Load the model.
 
         Args:
             kv_scales: has keys and values kept as int8; by the names of the inputs that are the past.
+            packed: where its weights may lie packed; None loads them as they are.
+            machine: the processor that they are packed for.
+            memory_bytes: of the machine, as far as this app may use it; 0 where that is not known.
 
         Raises:
             ModelLoadFailed: onnxruntime cannot load it.
@@ -124,7 +82,11 @@ class OrtRunner:
         self._name = name
         config = folder.config.model
         decoder = config.decoder
-        self._session = open_session(folder, name, threads, provider, kv_scales)
+        session = None
+        if packed is not None:
+            session = open_packed(folder, threads, packed, machine, memory_bytes)
+        self.is_packed = session is not None
+        self._session = session or open_session(folder, name, threads, provider, kv_scales, memory_bytes)
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
         layers = [str(layer) for layer in range(decoder.num_hidden_layers)]
@@ -196,7 +158,7 @@ class OrtRunner:
         except (OSError, MemoryError) as error:
             # Half of the buffers may have moved: none can be trusted.
             self.cache.release()
-            raise ModelRunFailed(name=self._name, reason=_first_line(error)) from error
+            raise ModelRunFailed(name=self._name, reason=first_line(error)) from error
 
     def move(self, source: int, target: int) -> None:
         self.cache.move(source, target)
@@ -277,7 +239,7 @@ class OrtRunner:
         try:
             self._session.run_with_iobinding(binding)
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
-            raise ModelRunFailed(name=self._name, reason=_first_line(error)) from error
+            raise ModelRunFailed(name=self._name, reason=first_line(error)) from error
         self.cache.lengths[slot : slot + rows] += tokens
         return logits.astype(np.float32, copy=False)
 
@@ -306,7 +268,3 @@ class OrtRunner:
 def _names(key_pattern: str, value_pattern: str, layers: list[str]) -> list[tuple[str, str]]:
     """Per layer, the names of its keys and values."""
     return [(key_pattern.replace("%d", layer), value_pattern.replace("%d", layer)) for layer in layers]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -7,7 +7,7 @@ import msgspec
 from hearth.config import EngineSection
 from hearth.engine.host.protocol import EngineOptions
 from hearth.hardware.machine import Machine
-from hearth.paths import kept_context_folder, kv_scales_folder
+from hearth.paths import kept_context_folder, kv_scales_folder, packed_weights_folder
 from hearth.services.device_options import device_options
 
 MB = 1 << 20
@@ -32,6 +32,11 @@ def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
         devices=device_options(settings.device, settings.threads, machine),
         kv_cache_type=settings.kv_cache_type,
         kv_scales_folder=str(kv_scales_folder()),
+        packed_folder=str(packed_weights_folder()),
+        packed_bytes=0 if settings.packed_weights == "off" else settings.packed_weights_mb * MB,
+        packs_small=settings.packed_weights == "on",
+        machine=" ".join((machine.cpu, *machine.instruction_sets)),
+        memory_bytes=machine.memory_bytes,
     )
 
 

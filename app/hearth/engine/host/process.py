@@ -116,6 +116,9 @@ class EngineHost:
         request = self._next(QUIET_SECONDS)
         if request is None:
             self._tidy(backend)
+            request = self._next(0.0)
+        if request is None:
+            backend.rest()
             request = self._next(None)
         return request
 
@@ -214,7 +217,7 @@ def load_ort_backend(load: Load) -> Backend:
         if load.draft_folder
         else None
     )
-    return OrtBackend(folder, load.name, load.options, draft_folder)
+    return OrtBackend(folder, load.name, load.options, draft_folder, load.roots)
 
 
 def main() -> int:

@@ -42,6 +42,10 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         devices: how device and threads are chosen, `threads` being the most of them; None takes the CPU with `threads`.
         kv_cache_type: "float" as in the model's file, or "int8" where the model can.
         kv_scales_folder: where the scales of int8 keys and values are kept.
+        packed_folder, packed_bytes: where weights are kept packed, and at most how much; 0 keeps and uses none.
+        packs_small: also the weights of models that load in a moment as they are.
+        machine: the processor that weights are packed for.
+        memory_bytes: of the machine, as far as this app may use it; 0 where that is not known.
     """
 
     threads: int
@@ -56,6 +60,11 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     devices: DeviceOptions | None = None
     kv_cache_type: str = "float"
     kv_scales_folder: str = ""
+    packed_folder: str = ""
+    packed_bytes: int = 0
+    packs_small: bool = False
+    machine: str = ""
+    memory_bytes: int = 0
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +78,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
         notices: sentences to be told once: which devices were refused for this model, and why.
         kv_cache_type: what they are, such as "float32" or "int8".
         kv_cache_noise: relative RMS error of the logits that int8 ones bring; None where it was not measured.
+        is_packed: its weights are mapped from their packed form.
     """
 
     architecture: str
@@ -84,6 +94,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     notices: tuple[str, ...] = ()
     kv_cache_type: str = "float32"
     kv_cache_noise: float | None = None
+    is_packed: bool = False
 
 
 # Requests

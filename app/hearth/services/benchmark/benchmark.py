@@ -96,8 +96,9 @@ def measure_model(
     """
     # What is measured is the computing. Noise repeats itself, so guesses at it would flatter; and what an earlier
     # measurement has read must neither be found again nor push out what the user's conversations have read.
+    # The plain form is measured, which every first load has, and nothing is packed beside a measurement.
     options = msgspec.structs.replace(
-        engine_options(opened.config.engine, read_machine()), drafts=False, kv_store_bytes=0
+        engine_options(opened.config.engine, read_machine()), drafts=False, kv_store_bytes=0, packed_bytes=0
     )
     if threads:
         options = with_threads(options, threads)

@@ -1,0 +1,157 @@
+"""How a model's session is opened: on which provider, from its own files or from their packed form."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime loads
+
+import onnxruntime as ort
+
+from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE, Origin, PackedWeights
+from hearth.engine.providers.provider import Provider
+from hearth.engine.providers.registry import CPU
+from hearth.engine.read_ahead import is_worth_reading_ahead, read_ahead
+from hearth.errors import ModelLoadFailed, ModelUnsupported
+from hearth.i18n import tr
+from hearth.model_folder.digest import model_digest
+from hearth.model_folder.folder import ModelFolder
+from hearth.model_folder.int8_cache import Scale, with_int8_cache
+from hearth.model_folder.positions import with_positions
+
+log = logging.getLogger(__name__)
+
+_REWRITTEN_MAX_BYTES = 64 << 20
+
+
+def open_session(
+    folder: ModelFolder,
+    name: str,
+    threads: int,
+    provider: Provider = CPU,
+    kv_scales: Mapping[str, Scale] | None = None,
+    memory_bytes: int = 0,
+) -> ort.InferenceSession:
+    """The model's session on this provider; with `kv_scales`, its keys and values are int8.
+
+    Args:
+        memory_bytes: of the machine, as far as this app may use it; 0 where that is not known.
+
+    Raises:
+        ModelLoadFailed: onnxruntime refuses the graph or its weights.
+        ModelUnsupported: there are scales, but the graph is none that they can be put into.
+    """
+    return _open(folder, name, _options(threads), provider, kv_scales, memory_bytes)
+
+
+def open_packed(
+    folder: ModelFolder,
+    threads: int,
+    packed: PackedWeights,
+    machine: str,
+    memory_bytes: int = 0,
+) -> ort.InferenceSession | None:
+    """The session of the model's packed form; None where there is none. One that cannot be loaded is removed."""
+    if not folder.data_files:
+        return None
+    origin = model_origin(folder, machine)
+    file = packed.find(origin)
+    if file is None:
+        return None
+    try:
+        with _ahead([file.with_name(DATA_FILE)], memory_bytes):
+            return CPU.open(str(file), _options(threads))
+    except Exception as error:  # noqa: BLE001 (onnxruntime's exceptions share no base but Exception)
+        log.warning("the packed weights in %s are removed: %s", file.parent, first_line(error))
+        packed.drop(origin)
+        return None
+
+
+def write_packed(folder: ModelFolder, name: str, target: Path, threads: int) -> None:
+    """Write the model's graph, optimized, and its weights, raw and packed, to the folder `target`.
+
+    Raises:
+        ModelLoadFailed: onnxruntime refuses the graph or its weights, or cannot write.
+    """
+    options = _options(threads)
+    options.optimized_model_filepath = str(target / GRAPH_FILE)
+    for key, value in (
+        ("session.optimized_model_external_initializers_file_name", DATA_FILE),
+        ("session.optimized_model_external_initializers_min_size_in_bytes", "1024"),
+        ("session.save_external_prepacked_constant_initializers", "1"),
+    ):
+        options.add_session_config_entry(key, value)
+    _open(folder, name, options, CPU, None, 0)
+
+
+def model_origin(folder: ModelFolder, machine: str) -> Origin:
+    """What a packed form of this model would be made of, here and now."""
+    graph = _rewritten_graph(folder, folder.path.name, None)
+    return Origin(
+        model=model_digest(folder),
+        graph=hashlib.sha256(graph or b"").hexdigest()[:32],
+        onnxruntime=ort.__version__,
+        machine=machine,
+    )
+
+
+def first_line(error: Exception) -> str:
+    """What onnxruntime says, without the lines that only its makers read."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # A memory pattern is kept for every shape ever run, and chunked prefill runs many.
+    options.enable_mem_pattern = False
+    return options
+
+
+def _open(
+    folder: ModelFolder,
+    name: str,
+    options: ort.SessionOptions,
+    provider: Provider,
+    kv_scales: Mapping[str, Scale] | None,
+    memory_bytes: int,
+) -> ort.InferenceSession:
+    graph = _rewritten_graph(folder, name, kv_scales)
+    if graph is not None:
+        # Where the weights lie, which the path would have told.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(folder.graph_file.parent)
+        )
+    try:
+        with _ahead(folder.data_files, memory_bytes):
+            return provider.open(str(folder.graph_file) if graph is None else graph, options)
+    except Exception as error:  # onnxruntime's exceptions share no base but Exception
+        raise ModelLoadFailed(name=name, reason=first_line(error)) from error
+
+
+def _ahead(files: Sequence[Path], memory_bytes: int) -> AbstractContextManager[None]:
+    return read_ahead(files) if is_worth_reading_ahead(files, memory_bytes) else nullcontext()
+
+
+def _rewritten_graph(folder: ModelFolder, name: str, kv_scales: Mapping[str, Scale] | None) -> bytes | None:
+    """The graph as it is run; None where that is the file itself."""
+    # A graph that holds its weights itself is left alone: rewriting it would copy all of them.
+    is_small = bool(folder.data_files) and folder.graph_file.stat().st_size <= _REWRITTEN_MAX_BYTES
+    model = folder.graph_file.read_bytes() if is_small else None
+    decoder = folder.config.model.decoder
+    if kv_scales is not None:
+        layers = range(decoder.num_hidden_layers)
+        templates = (decoder.outputs.present_key_names, decoder.outputs.present_value_names)
+        presents = frozenset(template.replace("%d", str(layer)) for layer in layers for template in templates)
+        model = None if model is None else with_int8_cache(model, kv_scales, presents)
+        if model is None:
+            raise ModelUnsupported(name=name, reason=tr("its graph cannot keep keys and values as int8"))
+    scored = None if model is None else with_positions(model, decoder.outputs.logits)
+    return scored or (model if kv_scales is not None else None)

@@ -1,0 +1,198 @@
+"""`python -m hearth.engine.packing`: makes the packed form of a model's weights, in a process of its own.
+
+Its standard input is the job, a line of JSON, and then stays open: when it closes, whoever wanted the form is gone, and
+so is this process. It takes as much memory as loading the model does, and whatever processor time nobody else wants.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import numpy as np
+import psutil
+
+from hearth.engine.host.protocol import EngineOptions
+from hearth.engine.ort_runner import OrtRunner
+from hearth.engine.ort_session import model_origin, write_packed
+from hearth.engine.packed_weights import NoRoom, PackedWeights
+from hearth.errors import HearthError
+from hearth.model_folder.folder import ModelFolder
+
+log = logging.getLogger(__name__)
+
+# Packing holds the weights raw and reordered.
+_MEMORY_FACTOR = 2
+# Smaller models load in a moment as they are.
+_LEAST_BYTES = 64 << 20
+_PROBE_TOKENS = 24
+_PROBE_KV_BYTES = 256 << 20
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """Pack this model."""
+
+    name: str
+    folder: str
+    roots: list[str]
+    options: EngineOptions
+
+
+class NotTheSame(Exception):
+    """The packed form gives other logits than the model."""
+
+
+def packing_command() -> list[str]:
+    """How to start this; the packaged app is its own interpreter."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "--pack-weights"]
+    return [sys.executable, "-P", "-m", "hearth.engine.packing"]
+
+
+def weight_bytes(folder: ModelFolder) -> int:
+    return sum(file.stat().st_size for file in folder.data_files)
+
+
+def is_wanted(folder: ModelFolder, options: EngineOptions) -> bool:
+    """Whether this model shall have a packed form, and memory and disk allow for making one now.
+
+    Raises:
+        NoRoom: they do not.
+    """
+    weights = weight_bytes(folder)
+    if not options.packed_bytes or not weights or (weights < _LEAST_BYTES and not options.packs_small):
+        return False
+    PackedWeights(Path(options.packed_folder), options.packed_bytes).check_room(weights)
+    needed = weights * _MEMORY_FACTOR
+    left = psutil.virtual_memory().available
+    if options.memory_bytes:
+        left = min(left, options.memory_bytes - psutil.Process().memory_info().rss)
+    if needed > left:
+        raise NoRoom(f"making them takes {needed >> 20} MB of memory, and {max(0, left) >> 20} MB are free")
+    return True
+
+
+def start_packing(
+    name: str, folder: ModelFolder, roots: list[str], options: EngineOptions
+) -> subprocess.Popen[bytes]:
+    """Start the process; it ends with this one, or when its standard input is closed."""
+    process = subprocess.Popen(
+        packing_command(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+        | getattr(subprocess, "IDLE_PRIORITY_CLASS", 0),
+    )
+    job = Job(name=name, folder=str(folder.path), roots=roots, options=options)
+    if process.stdin is not None:
+        with suppress(OSError):  # it ended at once, and said why in the log
+            process.stdin.write(msgspec.json.encode(job) + b"\n")
+            process.stdin.flush()
+    return process
+
+
+def pack(folder: ModelFolder, name: str, packed: PackedWeights, options: EngineOptions, part: Path) -> None:
+    """Make the packed form of a model in the folder `part`, check its logits against the model's, and take it in.
+
+    Raises:
+        ModelLoadFailed, ModelUnsupported, ModelRunFailed: the model cannot be packed.
+        NotTheSame: the packed form is wrong.
+        OSError: it cannot be written.
+    """
+    origin = model_origin(folder, options.machine)
+    files = part / "files"
+    files.mkdir()
+    write_packed(folder, name, files, options.threads)
+    # Taken in by a cache of its own first, so that nobody meets it before it is known to be right.
+    trial = PackedWeights(part / "trial", sys.maxsize)
+    trial.folder.mkdir()
+    trial.add(files, origin, folder.path)
+    expected = _probe(folder, name, options, None)
+    if not np.array_equal(expected, _probe(folder, name, options, trial)):
+        raise NotTheSame
+    packed.take(trial.folder / origin.name, origin)
+
+
+def _probe(
+    folder: ModelFolder, name: str, options: EngineOptions, packed: PackedWeights | None
+) -> np.ndarray:
+    """Logits [2, vocab] after a prompt, and after one token more."""
+    runner = OrtRunner(
+        folder,
+        name,
+        threads=options.threads,
+        max_slots=1,
+        kv_cache_bytes=_PROBE_KV_BYTES,
+        max_context=128,
+        packed=packed,
+        machine=options.machine,
+    )
+    if runner.is_packed != (packed is not None):
+        raise NotTheSame
+    tokens = [1 + 7 * place % (runner.vocab_size - 1) for place in range(_PROBE_TOKENS)]
+    runner.reserve(1, 2 * _PROBE_TOKENS)
+    return np.stack([runner.prefill(0, tokens), runner.decode(0, [1])[0]])
+
+
+def _be_modest() -> None:
+    """Run when nobody else wants to; and if memory runs out, be the one who goes."""
+    if hasattr(os, "nice"):
+        os.nice(19)
+    with suppress(OSError):  # Linux only
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _end_with(stream: IO[bytes], part: Path) -> None:
+    stream.read()
+    shutil.rmtree(part, ignore_errors=True)
+    os._exit(1)
+
+
+def main() -> int:
+    """Do the job on standard input; whatever prevents it is told to the log, since nothing is lost but time."""
+    _be_modest()
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
+    )
+    # Not buffered: a thread in a read of sys.stdin would keep the interpreter from ending.
+    reader = os.fdopen(os.dup(0), "rb")
+    job = msgspec.json.decode(reader.readline(), type=Job)
+    packed = PackedWeights(Path(job.options.packed_folder), job.options.packed_bytes)
+    try:
+        part = packed.new_part()
+    except OSError as error:
+        log.warning("the weights of %s are not packed: %s", job.name, error)
+        return 1
+    threading.Thread(target=_end_with, args=(reader, part), daemon=True).start()
+    code = 0
+    try:
+        folder = ModelFolder.open(Path(job.folder), [Path(root) for root in job.roots])
+        packed.check_room(weight_bytes(folder))
+        pack(folder, job.name, packed, job.options, part)
+    except NotTheSame:
+        log.error("the weights of %s are not packed: they gave other answers", job.name)
+        code = 1
+    except (HearthError, NoRoom, OSError) as error:
+        log.warning("the weights of %s are not packed: %s", job.name, error)
+        code = 1
+    else:
+        log.info("the weights of %s are packed", job.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
