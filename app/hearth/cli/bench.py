@@ -122,6 +122,10 @@ def _write(report: Report) -> None:
         [
             (tr("Model"), report.model),
             (tr("Runs on"), tr("{provider}, {n} threads", provider=report.provider, n=report.threads)),
+            (
+                tr("Weights"),
+                tr("packed for this processor") if report.is_packed else tr("as in the model’s files"),
+            ),
             (tr("Keys and values"), _kept(report)),
             *([(tr("Beside it"), report.peer)] if report.peer else []),
         ]

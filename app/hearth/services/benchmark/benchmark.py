@@ -70,6 +70,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         threads: of each side.
         provider: what ran Hearth's model.
+        is_packed: its weights were mapped from their packed form, as this machine's next load of it would do.
         kv_cache_type: what its keys and values were, such as "float32" or "int8".
         kv_cache_noise: relative RMS error of the logits that int8 ones bring, against float ones; None for those.
         peer: the other engine and its version; None where there was none.
@@ -78,6 +79,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     threads: int
     provider: str
+    is_packed: bool
     kv_cache_type: str
     kv_cache_noise: float | None
     peer: str | None
@@ -96,9 +98,8 @@ def measure_model(
     """
     # What is measured is the computing. Noise repeats itself, so guesses at it would flatter; and what an earlier
     # measurement has read must neither be found again nor push out what the user's conversations have read.
-    # The plain form is measured, which every first load has, and nothing is packed beside a measurement.
     options = msgspec.structs.replace(
-        engine_options(opened.config.engine, read_machine()), drafts=False, kv_store_bytes=0, packed_bytes=0
+        engine_options(opened.config.engine, read_machine()), drafts=False, kv_store_bytes=0
     )
     if threads:
         options = with_threads(options, threads)
@@ -115,6 +116,7 @@ def measure_model(
         model=entry.name,
         threads=options.threads,
         provider=benchmark.info.provider,
+        is_packed=benchmark.info.is_packed,
         kv_cache_type=benchmark.info.kv_cache_type,
         kv_cache_noise=benchmark.info.kv_cache_noise,
         peer=None if other is None else other.version,

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+import msgspec
+
 from hearth.engine.host.protocol import EngineOptions, ModelInfo
 from hearth.engine.outputs import Usage
 from hearth.engine.sampling_params import SamplingParams
@@ -30,9 +32,19 @@ class HearthSide:
         self._worker: ModelWorker | None = None
 
     def files(self) -> Sequence[Path]:
-        return self._folder().files()
+        packed = Path(self._options.packed_folder).rglob("*.data") if self._options.packed_bytes else ()
+        return [*self._folder().files(), *packed]
 
     def load(self) -> Loading:
+        loading = self._load()
+        if self._options.packed_bytes and not self.info().is_packed:
+            # So that nothing is packed beside a measurement.
+            self._options = msgspec.structs.replace(self._options, packed_bytes=0)
+            self.unload()
+            loading = self._load()
+        return loading
+
+    def _load(self) -> Loading:
         started = time.monotonic()
         self._worker = self._pool.load(self._entry.name, self._options)
         info = self._worker.wait_ready()
