@@ -92,8 +92,8 @@ class EngineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     packed_weights: Annotated[
         str,
         Meta(
-            description="Keep weights on disk as this processor wants them, for faster loading in less memory: “auto”"
-            " for models of some size, “on” for all, “off” for none.",
+            description="Keep weights on disk as this processor wants them, for loading in less memory: “auto”"
+            " for models that are large beside the memory, “on” for all, “off” for none.",
             extra=_choice("auto", "on", "off"),
         ),
     ] = "auto"

@@ -40,7 +40,7 @@ def options(packed: PackedWeights) -> EngineOptions:
         kv_cache_bytes=1 << 27,
         packed_folder=str(packed.folder),
         packed_bytes=packed.byte_limit,
-        packs_small=True,
+        packs_all=True,
         machine="this one",
     )
 
@@ -353,7 +353,9 @@ def test_a_host_that_is_told_to_end_starts_nothing(
 def test_small_models_are_left_alone_unless_all_shall_be_packed(
     int8: ModelFolder, packed: PackedWeights, options: EngineOptions
 ) -> None:
-    backend = OrtBackend(int8, "stories", msgspec.structs.replace(options, packs_small=False))
+    backend = OrtBackend(
+        int8, "stories", msgspec.structs.replace(options, packs_all=False, memory_bytes=1 << 30)
+    )
     backend.rest()
     assert not packed.folder.exists()
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.ort_runner import OrtRunner
-from hearth.engine.packed_weights import PackedWeights
+from hearth.engine.packed_weights import packed_weights
 from hearth.engine.providers.choices import DeviceOptions, Remembered, find_choice, remember
 from hearth.engine.providers.listing import runtime_text, usable_providers
 from hearth.engine.providers.measuring import LEAST_TOKENS, MOST_ERROR, measure, relative_error
@@ -228,7 +228,7 @@ class DeviceChooser:
                 threads=candidate.threads,
                 provider=candidate.provider,
                 kv_scales=self._kv_scales if on_cpu else None,
-                packed=None if self._kv_scales or not on_cpu else _packed_weights(options),
+                packed=None if self._kv_scales or not on_cpu else packed_weights(self._folder, options),
                 machine=options.machine,
                 memory_bytes=options.memory_bytes,
                 max_slots=options.max_slots,
@@ -258,7 +258,3 @@ def _compared(trial: Trial, logits: np.ndarray, reference: np.ndarray) -> Trial:
         return trial
     percent = "∞" if error == float("inf") else f"{error * 100:.0f}"
     return msgspec.structs.replace(trial, refusal=Refusal.WRONG, detail=percent)
-
-
-def _packed_weights(options: EngineOptions) -> PackedWeights | None:
-    return PackedWeights(Path(options.packed_folder), options.packed_bytes) if options.packed_bytes else None

@@ -21,8 +21,8 @@ from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, S
 from hearth.engine.kv_scales import Int8Cache, int8_cache
 from hearth.engine.kv_store import KVStore
 from hearth.engine.outputs import FinishReason, RequestOutput
-from hearth.engine.packed_weights import NoRoom
-from hearth.engine.packing import is_wanted, start_packing
+from hearth.engine.packed_weights import NoRoom, PackedWeights, packed_weights
+from hearth.engine.packing import check_room, start_packing
 from hearth.engine.providers.provider import Provider
 from hearth.engine.providers.registry import CPU
 from hearth.engine.request import Request
@@ -108,8 +108,9 @@ class OrtBackend:
         self._pack: Callable[[], None] | None = None
         self._packing: subprocess.Popen[bytes] | None = None
         # Int8 keys and values are another graph, which is run as it is.
-        if options.packed_bytes and not self._runner.is_packed and model.provider is CPU and not int8.scales:
-            self._pack = lambda: self._start_packing(folder, roots, options)
+        packed = packed_weights(folder, options)
+        if packed and not self._runner.is_packed and model.provider is CPU and not int8.scales:
+            self._pack = lambda: self._start_packing(folder, roots, packed, options)
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
             raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
         if options.kv_store_bytes:
@@ -210,10 +211,12 @@ class OrtBackend:
             pack, self._pack = self._pack, None
             pack()
 
-    def _start_packing(self, folder: ModelFolder, roots: Sequence[str], options: EngineOptions) -> None:
+    def _start_packing(
+        self, folder: ModelFolder, roots: Sequence[str], packed: PackedWeights, options: EngineOptions
+    ) -> None:
         try:
-            if is_wanted(folder, options):
-                self._packing = start_packing(self._name, folder, list(roots), options)
+            check_room(folder, packed, options)
+            self._packing = start_packing(self._name, folder, list(roots), options)
         except (NoRoom, OSError) as error:
             log.warning("the weights of %s are not packed: %s", self._name, error)
 

@@ -21,6 +21,9 @@ from uuid import uuid4
 
 import msgspec
 
+from hearth.engine.host.protocol import EngineOptions
+from hearth.model_folder.folder import ModelFolder
+
 log = logging.getLogger(__name__)
 
 _FORMAT = 1
@@ -38,6 +41,9 @@ _SAMPLE_BYTES = 64 << 10
 _PIECE_BYTES = 4 << 20
 # Packing a large model from a slow disk takes minutes.
 _FORSAKEN_SECONDS = 3600
+# Weights that take less than this part of the memory are loaded as they are, which takes more of it but writes a tenth
+# faster: huge pages are for memory that no file backs.
+_MEMORY_SHARE = 4
 _PART, _GONE = ".part", ".gone"
 
 
@@ -92,6 +98,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class PackedWeightsDamaged(Exception):
     """A packed form that is not as it was made."""
+
+
+def weight_bytes(folder: ModelFolder) -> int:
+    return sum(file.stat().st_size for file in folder.data_files)
+
+
+def packed_weights(folder: ModelFolder, options: EngineOptions) -> PackedWeights | None:
+    """Where this model's weights are packed, or will be; None where they are better loaded as they are."""
+    weights = weight_bytes(folder)
+    if not options.packed_bytes or not weights:
+        return None
+    if weights * _MEMORY_SHARE < options.memory_bytes and not options.packs_all:
+        return None
+    return PackedWeights(Path(options.packed_folder), options.packed_bytes)
 
 
 class NoRoom(Exception):

@@ -23,7 +23,7 @@ import psutil
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.ort_session import model_origin, write_packed
-from hearth.engine.packed_weights import NoRoom, PackedWeights
+from hearth.engine.packed_weights import NoRoom, PackedWeights, weight_bytes
 from hearth.errors import HearthError
 from hearth.model_folder.folder import ModelFolder
 
@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 # Packing holds the weights raw and reordered.
 _MEMORY_FACTOR = 2
-# Smaller models load in a moment as they are.
-_LEAST_BYTES = 64 << 20
 _PROBE_TOKENS = 24
 _PROBE_KV_BYTES = 256 << 20
 
@@ -57,27 +55,20 @@ def packing_command() -> list[str]:
     return [sys.executable, "-P", "-m", "hearth.engine.packing"]
 
 
-def weight_bytes(folder: ModelFolder) -> int:
-    return sum(file.stat().st_size for file in folder.data_files)
-
-
-def is_wanted(folder: ModelFolder, options: EngineOptions) -> bool:
-    """Whether this model shall have a packed form, and memory and disk allow for making one now.
+def check_room(folder: ModelFolder, packed: PackedWeights, options: EngineOptions) -> None:
+    """Whether memory and disk allow for making a packed form of this model now.
 
     Raises:
         NoRoom: they do not.
     """
     weights = weight_bytes(folder)
-    if not options.packed_bytes or not weights or (weights < _LEAST_BYTES and not options.packs_small):
-        return False
-    PackedWeights(Path(options.packed_folder), options.packed_bytes).check_room(weights)
+    packed.check_room(weights)
     needed = weights * _MEMORY_FACTOR
     left = psutil.virtual_memory().available
     if options.memory_bytes:
         left = min(left, options.memory_bytes - psutil.Process().memory_info().rss)
     if needed > left:
         raise NoRoom(f"making them takes {needed >> 20} MB of memory, and {max(0, left) >> 20} MB are free")
-    return True
 
 
 def start_packing(

@@ -34,7 +34,7 @@ def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
         kv_scales_folder=str(kv_scales_folder()),
         packed_folder=str(packed_weights_folder()),
         packed_bytes=0 if settings.packed_weights == "off" else settings.packed_weights_mb * MB,
-        packs_small=settings.packed_weights == "on",
+        packs_all=settings.packed_weights == "on",
         machine=" ".join((machine.cpu, *machine.instruction_sets)),
         memory_bytes=machine.memory_bytes,
     )

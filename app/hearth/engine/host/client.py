@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import psutil
 
@@ -25,6 +25,7 @@ from hearth.errors import HostCrashed, HostHung
 from hearth.i18n import tr
 
 CALL_SECONDS = 60.0
+_HUGE_PAGES: Final = "glibc.malloc.hugetlb"
 
 
 def host_command() -> list[str]:
@@ -33,6 +34,19 @@ def host_command() -> list[str]:
         return [sys.executable, "--engine-host"]
     # -P: the folder that one happens to stand in is no place to import from.
     return [sys.executable, "-P", "-m", "hearth.engine.host"]
+
+
+def host_environment() -> dict[str, str]:
+    """The environment of an engine host: no telemetry, and huge pages for its weights where glibc gives them.
+
+    Every step reads all weights. With pages of 2 MB in place of 4 kB the processor finds them sooner: 1.5B in int4
+    wrote a fifth faster in four and eight streams (AMD, two cores).
+    """
+    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
+    tunables = environment.get("GLIBC_TUNABLES", "")
+    if sys.platform == "linux" and _HUGE_PAGES not in tunables:
+        environment["GLIBC_TUNABLES"] = ":".join(filter(None, (tunables, f"{_HUGE_PAGES}=1")))
+    return environment
 
 
 class HostClient:
@@ -70,7 +84,7 @@ class HostClient:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
+                env=host_environment(),
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 # Ctrl+C in a terminal is for the app, which then ends its hosts.
                 start_new_session=os.name == "posix",

@@ -43,7 +43,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
         kv_cache_type: "float" as in the model's file, or "int8" where the model can.
         kv_scales_folder: where the scales of int8 keys and values are kept.
         packed_folder, packed_bytes: where weights are kept packed, and at most how much; 0 keeps and uses none.
-        packs_small: also the weights of models that load in a moment as they are.
+        packs_all: also weights that are small beside the memory.
         machine: the processor that weights are packed for.
         memory_bytes: of the machine, as far as this app may use it; 0 where that is not known.
     """
@@ -62,7 +62,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     kv_scales_folder: str = ""
     packed_folder: str = ""
     packed_bytes: int = 0
-    packs_small: bool = False
+    packs_all: bool = False
     machine: str = ""
     memory_bytes: int = 0
 
