@@ -21,8 +21,8 @@ from hearth.engine.host.protocol import VERSION, EngineOptions, Load, Ready
 from hearth.engine.ort_backend import OrtBackend
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.ort_session import model_origin, write_packed
-from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE, NoRoom, PackedWeights
-from hearth.engine.packing import Job, NotTheSame, pack, packing_command
+from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE, NotPacked, PackedWeights
+from hearth.engine.packing import Job, NotTheSame, pack, packing_command, start_packing
 from hearth.model_folder.folder import ModelFolder
 
 PROMPT = [1, 403, 407, 261, 378]
@@ -234,11 +234,11 @@ def test_a_short_disk_and_a_low_limit_leave_no_room(
     packed: PackedWeights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packed.check_room(100 << 20)
-    with pytest.raises(NoRoom, match="are allowed"):
+    with pytest.raises(NotPacked, match="are allowed"):
         packed.check_room(1 << 30)
     usage = type("Usage", (), {"total": 100 << 30, "free": 5 << 30})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(NoRoom, match="the disk has"):
+    with pytest.raises(NotPacked, match="the disk has"):
         packed.check_room(100 << 20)
 
 
@@ -358,6 +358,18 @@ def test_small_models_are_left_alone_unless_all_shall_be_packed(
     )
     backend.rest()
     assert not packed.folder.exists()
+
+
+def test_what_gave_other_answers_is_not_packed_again(
+    int8: ModelFolder, packed: PackedWeights, options: EngineOptions
+) -> None:
+    packed.folder.mkdir(parents=True)
+    packed.refuse(model_origin(int8, options.machine))
+    process = start_packing("stories", int8, [], options)
+    assert process.stdin is not None
+    with process.stdin:
+        assert process.wait(60) == 1
+    assert [entry for entry in packed.folder.iterdir() if entry.is_dir()] == []
 
 
 def test_nothing_is_packed_where_memory_is_short(

@@ -114,6 +114,21 @@ def test_a_request_is_aborted_while_its_grammar_is_compiled(backend: OrtBackend)
     assert backend.step() == []
 
 
+def test_a_defect_of_the_library_ends_its_request_alone(
+    backend: OrtBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    submit(backend, "other", None, max_tokens=10, temperature=0)
+    with monkeypatch.context() as patched:
+        patched.setattr("hearth.engine.grammar_matcher.LLMatcher", broken)
+        submit(backend, "broken", Grammar(choice=("yes",)))
+        ended = answers(backend)
+    assert ended["broken"].finish_reason is FinishReason.ERROR
+    assert ended["other"].text
+
+
 def test_the_end_of_sequence_ends_an_answer_that_could_go_on(backend: OrtBackend) -> None:
     """Even where ends are to be ignored: after it nothing could come that matches."""
     for number in range(5):
@@ -159,6 +174,12 @@ def test_run_holds_an_answer_to_an_expression_or_a_choice(starter: str, tmp_path
     lark = tmp_path / "grammar.lark"
     lark.write_text('start: "a" ("b" | "d") "c"', encoding="utf-8")
     assert re.fullmatch("a[bd]c\n", hearth("run", starter, "Hello", "--lark", str(lark), "--top-k", "2").out)
+
+
+def test_a_schema_from_an_editor_that_marks_utf_8_is_read(starter: str, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_bytes(b"\xef\xbb\xbf" + json.dumps({"enum": ["yes"]}).encode())
+    assert hearth("run", starter, "Hello", "--json-schema", str(schema)).out == '"yes"\n'
 
 
 @pytest.mark.parametrize(

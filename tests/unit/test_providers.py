@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,8 +18,10 @@ from hearth.engine.providers import choices
 from hearth.engine.providers.choices import Remembered, find_choice, read_choices, remember
 from hearth.engine.providers.cuda import nvidia_gpu
 from hearth.engine.providers.graphics import graphics_cards
+from hearth.engine.providers.listed import Listing
 from hearth.engine.providers.listing import list_providers, runtime_text, usable_providers
 from hearth.engine.providers.measuring import LEAST_TOKENS, MOST_ERROR, measure, relative_error
+from hearth.engine.providers.process import process_command
 from hearth.engine.providers.provider import Provider, availability
 from hearth.engine.providers.registry import CPU, PROVIDERS
 from hearth.engine.providers.trial import Refusal, Trial, best_first
@@ -227,3 +232,11 @@ def test_a_file_that_cannot_be_written_is_only_a_pity(
     with caplog.at_level(logging.WARNING):
         remember(tmp_path / "home" / "devices.json", choice())
     assert "cannot be written" in caplog.text
+
+
+def test_the_listing_is_utf_8_whatever_a_pipe_is() -> None:
+    """As on a Chinese Windows."""
+    environment = {**os.environ, "PYTHONIOENCODING": "gbk"}
+    result = subprocess.run(process_command("list", "zh"), capture_output=True, check=True, env=environment)
+    listing = msgspec.json.decode(result.stdout, type=Listing)
+    assert any(re.search("[\u4e00-\u9fff]", provider.reason) for provider in listing.providers)

@@ -31,7 +31,7 @@ def _read(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputInvalid(reason=f"{file}: {because(error)}") from error
     except UnicodeDecodeError as error:

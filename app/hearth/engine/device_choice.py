@@ -108,7 +108,7 @@ class DeviceChooser:
         self._known = {provider.id: provider for provider in providers}
         self._patience = patience or _PATIENCE_SECONDS + folder.bytes / _BYTES_PER_SECOND
         self._notices: list[str] = []
-        self._loaded: tuple[Candidate, OrtRunner] | None = None
+        self._loaded: tuple[Candidate, Mapping[str, Scale] | None, OrtRunner] | None = None
 
     def open(self) -> OpenedModel:
         """Load the model, measured first where nothing is remembered.
@@ -133,7 +133,7 @@ class DeviceChooser:
         return self._opened(candidates[-1])
 
     def _opened(self, candidate: Candidate) -> OpenedModel:
-        runner = self._load(candidate)
+        runner = self._load(candidate, self._kv_scales if candidate.provider.id == CPU_ID else None)
         return OpenedModel(runner, candidate.provider, candidate.threads, tuple(self._notices))
 
     def _candidates(self) -> list[Candidate]:
@@ -198,7 +198,7 @@ class DeviceChooser:
             try_provider(self._folder, self._name, other.provider, other.threads, self._patience)
             for other in others
         ]
-        runner = self._load(last)
+        runner = self._load(last, None)  # floats everywhere: scales would be held against the other devices
         if runner.context_length < LEAST_TOKENS:
             raise ModelUnsupported(name=self._name, reason=tr("the memory for its context is too small"))
         reference = measure(runner)
@@ -217,9 +217,9 @@ class DeviceChooser:
             ),
         ]
 
-    def _load(self, candidate: Candidate) -> OrtRunner:
-        """The model on this candidate; one that is loaded already, where it is on another, goes first."""
-        if self._loaded is None or self._loaded[0] != candidate:
+    def _load(self, candidate: Candidate, kv_scales: Mapping[str, Scale] | None) -> OrtRunner:
+        """The model on this candidate; one that is loaded already in another way goes first."""
+        if self._loaded is None or self._loaded[:2] != (candidate, kv_scales):
             self._loaded = None  # its memory is needed
             options, on_cpu = self._options, candidate.provider.id == CPU_ID
             runner = OrtRunner(
@@ -227,16 +227,16 @@ class DeviceChooser:
                 self._name,
                 threads=candidate.threads,
                 provider=candidate.provider,
-                kv_scales=self._kv_scales if on_cpu else None,
-                packed=None if self._kv_scales or not on_cpu else packed_weights(self._folder, options),
+                kv_scales=kv_scales,
+                packed=None if kv_scales or not on_cpu else packed_weights(self._folder, options),
                 machine=options.machine,
                 memory_bytes=options.memory_bytes,
                 max_slots=options.max_slots,
                 kv_cache_bytes=options.kv_cache_bytes,
                 max_context=options.max_context,
             )
-            self._loaded = candidate, runner
-        return self._loaded[1]
+            self._loaded = candidate, kv_scales, runner
+        return self._loaded[2]
 
     def _tell_refused(self, provider: Provider, reason: str) -> None:
         notice = tr(

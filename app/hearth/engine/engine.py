@@ -7,6 +7,7 @@ thread. Continuous batching (Orca, Yu et al., 2022): a sequence joins and leaves
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -28,6 +29,8 @@ from hearth.i18n import tr
 
 if TYPE_CHECKING:
     from hearth.engine.grammar_matcher import GrammarMatcher
+
+log = logging.getLogger(__name__)
 
 # How long a step with nothing to compute waits for a grammar: the host hears of an abort in between.
 _PATIENCE_SECONDS: Final = 0.05
@@ -148,13 +151,17 @@ class Engine:
         for sequence, compiled in list(self._compiling.items()):
             if not compiled.done():
                 continue
-            try:
-                sequence.matcher = compiled.result()
-            except HearthError as error:
+            error = compiled.exception()
+            if error is not None:
+                if not isinstance(error, HearthError):  # of the library: it shall end this request alone
+                    log.error("a grammar was not compiled", exc_info=error)
+                    reason = tr("this model takes no grammar: {reason}", reason=repr(error)[:200])
+                    error = RequestInvalid(reason=reason)
                 outputs.append(self._fail(sequence, error))
                 continue
             del self._compiling[sequence]
             self.scheduler.add(sequence)
+            sequence.matcher = compiled.result()
             sequence.matcher.prepare()
         return outputs
 
@@ -301,7 +308,10 @@ class Engine:
 
     def _finish(self, sequence: Sequence, reason: FinishReason) -> RequestOutput:
         del self._sequences[sequence.request.id]
-        if self._compiling.pop(sequence, None) is None:
+        compiling = self._compiling.pop(sequence, None)
+        if compiling is not None:
+            compiling.cancel()
+        else:
             self.scheduler.remove(sequence, keep=reason is not FinishReason.ERROR)
         if not self.scheduler.slots.span():
             self.runner.release()

@@ -8,6 +8,8 @@ from hearth.errors import RequestInvalid
 from hearth.i18n import tr
 
 _MOST_CHARACTERS = 256 * 1024
+# Schemas take the longest to compile, longer than in proportion to their length: such a one about two seconds.
+_LONGEST_SCHEMA = 128 * 1024
 _MOST_CHOICES = 10_000
 
 
@@ -49,12 +51,13 @@ class Grammar(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
                 )
             )
         characters = sum(map(len, parts))
-        if characters > _MOST_CHARACTERS:
+        most = _LONGEST_SCHEMA if name == "json_schema" else _MOST_CHARACTERS
+        if characters > most:
             raise RequestInvalid(
                 reason=tr(
                     "{name} has {characters} characters, and may have {most}",
                     name=name,
                     characters=characters,
-                    most=_MOST_CHARACTERS,
+                    most=most,
                 )
             )

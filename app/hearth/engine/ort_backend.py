@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hearth.engine.chat_template import ChatTemplate
 from hearth.engine.device_choice import open_model
 from hearth.engine.draft_model import open_draft_model
@@ -21,14 +23,14 @@ from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, S
 from hearth.engine.kv_scales import Int8Cache, int8_cache
 from hearth.engine.kv_store import KVStore
 from hearth.engine.outputs import FinishReason, RequestOutput
-from hearth.engine.packed_weights import NoRoom, PackedWeights, packed_weights
+from hearth.engine.packed_weights import NotPacked, PackedWeights, packed_weights
 from hearth.engine.packing import check_room, start_packing
 from hearth.engine.providers.provider import Provider
 from hearth.engine.providers.registry import CPU
 from hearth.engine.request import Request
 from hearth.engine.stream_decoder import StopMatcher, StreamDecoder
 from hearth.engine.tokenizer import Tokenizer
-from hearth.errors import ChatTemplateMissing, DraftModelUnfit, ModelUnsupported
+from hearth.errors import ChatTemplateMissing, DraftModelUnfit, HearthError, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
@@ -76,14 +78,13 @@ class OrtBackend:
         folder: ModelFolder,
         name: str,
         options: EngineOptions,
-        draft_folder: ModelFolder | None = None,
+        open_draft_folder: Callable[[], ModelFolder | None] = lambda: None,
         roots: Sequence[str] = (),
     ) -> None:
-        """Load the model, and the one in `draft_folder` to guess for it; `roots` are where its files may lie.
+        """Load the model, and the draft model to guess for it; `roots` are where its files may lie.
 
         Raises:
             ModelLoadFailed, ModelUnsupported, ModelFileInvalid, ChatTemplateFailed: it cannot be used.
-            DraftModelUnfit: the vocabulary of the model in `draft_folder` is another one.
         """
         started = time.perf_counter()
         self._name = name
@@ -124,8 +125,8 @@ class OrtBackend:
         unfit: tuple[str, ...] = ()
         if options.drafts:
             try:
-                drafter = self._drafter(options, draft_folder)
-            except DraftModelUnfit as error:  # it is set for all models, and not of this one's family
+                drafter = self._drafter(folder, options, open_draft_folder)
+            except HearthError as error:  # it is set for all models, and no reason to load none
                 drafter, unfit = LookupDrafter, (error.what_text(),)
         self._engine = Engine(
             self._runner,
@@ -146,18 +147,32 @@ class OrtBackend:
             kv_bytes_per_token=self._runner.cache.shape.bytes_per_token,
             kv_cache_bytes=options.kv_cache_bytes,
             kv_cache_type=self._runner.cache.shape.dtype.name,
-            kv_cache_noise=int8.noise,
+            kv_cache_noise=int8.noise if self._runner.cache.shape.dtype == np.int8 else None,
             provider=model.provider.ort_name,
             notices=(*model.notices, *unfit, *_kept_as_floats(name, int8, model.provider)),
             is_packed=self._runner.is_packed,
         )
 
-    def _drafter(self, options: EngineOptions, folder: ModelFolder | None) -> Callable[[], Drafter]:
-        """What makes the guesses of one sequence: looked up, and the draft model's where nothing is found."""
-        if folder is None or not self._runner.can_score:
+    def _drafter(
+        self,
+        folder: ModelFolder,
+        options: EngineOptions,
+        open_draft_folder: Callable[[], ModelFolder | None],
+    ) -> Callable[[], Drafter]:
+        """What makes the guesses of one sequence: looked up, and the draft model's where nothing is found.
+
+        Raises:
+            HearthError: there is no such model, it cannot be loaded, or its vocabulary is another one.
+        """
+        if not options.draft_model or not self._runner.can_score:
+            return LookupDrafter
+        draft_folder = open_draft_folder()
+        if draft_folder is None:
+            raise DraftModelUnfit(name=options.draft_model, reason=tr("there is no model of that name"))
+        if draft_folder.path == folder.path:  # a model does not guess for itself
             return LookupDrafter
         model = open_draft_model(
-            folder,
+            draft_folder,
             options.draft_model,
             threads=options.threads,
             kv_cache_bytes=options.kv_cache_bytes,
@@ -217,7 +232,7 @@ class OrtBackend:
         try:
             check_room(folder, packed, options)
             self._packing = start_packing(self._name, folder, list(roots), options)
-        except (NoRoom, OSError) as error:
+        except (NotPacked, OSError) as error:
             log.warning("the weights of %s are not packed: %s", self._name, error)
 
     def count(self, messages: list[ChatMessage] | None, text: str | None) -> int:

@@ -44,7 +44,7 @@ _FORSAKEN_SECONDS = 3600
 # Weights that take less than this part of the memory are loaded as they are, which takes more of it but writes a tenth
 # faster: huge pages are for memory that no file backs.
 _MEMORY_SHARE = 4
-_PART, _GONE = ".part", ".gone"
+_PART, _GONE, _REFUSED = ".part", ".gone", ".refused"
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,8 +114,8 @@ def packed_weights(folder: ModelFolder, options: EngineOptions) -> PackedWeights
     return PackedWeights(Path(options.packed_folder), options.packed_bytes)
 
 
-class NoRoom(Exception):
-    """There is no place for a packed form; says why, for the log."""
+class NotPacked(Exception):
+    """There is no place for a packed form, or none that is right; says why, for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,14 @@ class PackedWeights:
         with suppress(OSError):  # another process may have made room
             os.utime(entry / _MANIFEST_FILE)
         return entry / GRAPH_FILE
+
+    def refuse(self, origin: Origin) -> None:
+        """Remember that nothing right comes of packing this."""
+        with suppress(OSError):
+            (self.folder / f"{origin.name}{_REFUSED}").touch()
+
+    def is_refused(self, origin: Origin) -> bool:
+        return (self.folder / f"{origin.name}{_REFUSED}").exists()
 
     def drop(self, origin: Origin) -> None:
         """Remove the packed form of this origin."""
@@ -188,14 +196,16 @@ class PackedWeights:
         """Whether the packed form of so many bytes of weights may be made here.
 
         Raises:
-            NoRoom: it would be larger than all may be, or would leave the disk short.
+            NotPacked: it would be larger than all may be, or would leave the disk short.
         """
         expected = int(weight_bytes * SIZE_FACTOR)
         if expected > self.byte_limit:
-            raise NoRoom(f"{expected >> 20} MB are more than the {self.byte_limit >> 20} MB that are allowed")
+            raise NotPacked(
+                f"{expected >> 20} MB are more than the {self.byte_limit >> 20} MB that are allowed"
+            )
         usage = shutil.disk_usage(_existing(self.folder))
         if usage.free - expected < max(_SPARE_BYTES, usage.total // _SPARE_SHARE):
-            raise NoRoom(f"the disk has {usage.free >> 20} MB left, and {expected >> 20} MB are needed")
+            raise NotPacked(f"the disk has {usage.free >> 20} MB left, and {expected >> 20} MB are needed")
 
     def new_part(self) -> Path:
         """An empty folder to make a packed form in; what others were killed in is removed."""

@@ -23,7 +23,7 @@ import psutil
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.ort_session import model_origin, write_packed
-from hearth.engine.packed_weights import NoRoom, PackedWeights, weight_bytes
+from hearth.engine.packed_weights import NotPacked, PackedWeights, weight_bytes
 from hearth.errors import HearthError
 from hearth.model_folder.folder import ModelFolder
 
@@ -59,7 +59,7 @@ def check_room(folder: ModelFolder, packed: PackedWeights, options: EngineOption
     """Whether memory and disk allow for making a packed form of this model now.
 
     Raises:
-        NoRoom: they do not.
+        NotPacked: they do not.
     """
     weights = weight_bytes(folder)
     packed.check_room(weights)
@@ -68,7 +68,9 @@ def check_room(folder: ModelFolder, packed: PackedWeights, options: EngineOption
     if options.memory_bytes:
         left = min(left, options.memory_bytes - psutil.Process().memory_info().rss)
     if needed > left:
-        raise NoRoom(f"making them takes {needed >> 20} MB of memory, and {max(0, left) >> 20} MB are free")
+        raise NotPacked(
+            f"making them takes {needed >> 20} MB of memory, and {max(0, left) >> 20} MB are free"
+        )
 
 
 def start_packing(
@@ -170,11 +172,15 @@ def main() -> int:
     try:
         folder = ModelFolder.open(Path(job.folder), [Path(root) for root in job.roots])
         packed.check_room(weight_bytes(folder))
-        pack(folder, job.name, packed, job.options, part)
-    except NotTheSame:
-        log.error("the weights of %s are not packed: they gave other answers", job.name)
-        code = 1
-    except (HearthError, NoRoom, OSError) as error:
+        origin = model_origin(folder, job.options.machine)
+        if packed.is_refused(origin):
+            raise NotPacked("they gave other answers before")
+        try:
+            pack(folder, job.name, packed, job.options, part)
+        except NotTheSame:
+            packed.refuse(origin)
+            raise NotPacked("they give other answers") from None
+    except (HearthError, NotPacked, OSError) as error:
         log.warning("the weights of %s are not packed: %s", job.name, error)
         code = 1
     else:

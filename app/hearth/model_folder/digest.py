@@ -13,15 +13,17 @@ _SAMPLE_BYTES = 64 << 10
 def model_digest(folder: ModelFolder) -> str:
     """A digest of samples of the graph and the weights, 32 hex digits; a graph without weights is read nearly whole.
 
-    Not of every byte: this is asked for at each load, and tells models apart that are alike, not forged ones.
+    Not of every byte, since this is asked for at each load: when each file was written counts as well, so that one that
+    is changed between the samples is another model.
 
     Raises:
         OSError: a file cannot be read.
     """
     digest = hashlib.sha256()
     for file in (folder.graph_file, *folder.data_files):
-        size = file.stat().st_size
-        digest.update(f"{file.name} {size}".encode())
+        state = file.stat()
+        size = state.st_size
+        digest.update(f"{file.name} {size} {state.st_mtime_ns}".encode())
         with file.open("rb") as stream:
             for sample in range(_SAMPLES):
                 stream.seek(max(0, size - _SAMPLE_BYTES) * sample // (_SAMPLES - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 from hearth import paths
@@ -17,7 +18,12 @@ def devices_file() -> Path:
 def machine_text(machine: Machine) -> str:
     """What a measurement depends on; with another text it is out of date."""
     cores = f"{machine.usable_cores} of {machine.cores} cores"
-    return ", ".join((machine.cpu, cores, " ".join(machine.instruction_sets)))
+    return f"{processor_text(machine)}, {cores}"
+
+
+def processor_text(machine: Machine) -> str:
+    """What the layout of packed weights depends on."""
+    return " ".join((platform.system(), platform.machine(), machine.cpu, *machine.instruction_sets))
 
 
 def device_options(device: str, threads: int, machine: Machine) -> DeviceOptions:

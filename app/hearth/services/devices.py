@@ -151,7 +151,7 @@ def _list_providers() -> tuple[Listing, str]:
         if result.returncode:
             return Listing(), tr("the process that asks them ended with code {code}", code=result.returncode)
         return msgspec.json.decode(result.stdout, type=Listing), ""
-    except (OSError, subprocess.TimeoutExpired, msgspec.MsgspecError) as error:
+    except (OSError, ValueError, subprocess.TimeoutExpired, msgspec.MsgspecError) as error:
         return Listing(), str(error)
 
 

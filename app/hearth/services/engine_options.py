@@ -8,7 +8,7 @@ from hearth.config import EngineSection
 from hearth.engine.host.protocol import EngineOptions
 from hearth.hardware.machine import Machine
 from hearth.paths import kept_context_folder, kv_scales_folder, packed_weights_folder
-from hearth.services.device_options import device_options
+from hearth.services.device_options import device_options, processor_text
 
 MB = 1 << 20
 LEAST_KV_CACHE_BYTES = 256 * MB
@@ -35,7 +35,7 @@ def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
         packed_folder=str(packed_weights_folder()),
         packed_bytes=0 if settings.packed_weights == "off" else settings.packed_weights_mb * MB,
         packs_all=settings.packed_weights == "on",
-        machine=" ".join((machine.cpu, *machine.instruction_sets)),
+        machine=processor_text(machine),
         memory_bytes=machine.memory_bytes,
     )
 

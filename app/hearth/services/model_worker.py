@@ -37,17 +37,15 @@ from hearth.engine.host.protocol import (
 from hearth.engine.outputs import ErrorInfo, FinishReason, RequestOutput
 from hearth.engine.sampling_params import SamplingParams
 from hearth.errors import (
-    DraftModelUnfit,
     HearthError,
     HostCrashed,
     HostHung,
     HostProtocol,
     ModelLoadFailed,
-    ModelNotFound,
     ModelUnloaded,
     RequestInvalid,
 )
-from hearth.i18n import language, tr
+from hearth.i18n import language
 from hearth.models.registry import ModelEntry
 from hearth.services.events import ModelState, ModelStatus
 from hearth.services.threads import ThreadFactory
@@ -263,7 +261,7 @@ class ModelWorker:
             entry = self._find_entry(self.name)
             self.folder = entry.path
             self._model_bytes = entry.bytes
-            draft = self._draft_entry(entry)
+            draft = self._draft_entry()
             client = self.client = HostClient(self.name, self._log_file)
             client.send(
                 Load(
@@ -285,20 +283,14 @@ class ModelWorker:
         else:
             Thread(target=self._read, args=(client,), name=f"pipe of {self.name}", daemon=True).start()
 
-    def _draft_entry(self, entry: ModelEntry) -> ModelEntry | None:
-        """The model that guesses for this one; a model does not guess for itself.
-
-        Raises:
-            DraftModelUnfit: there is no such model.
-        """
-        name = self._options.draft_model
-        if not name or not self._options.drafts:
+    def _draft_entry(self) -> ModelEntry | None:
+        """The model that guesses for this one; the host tells of one that is not there."""
+        if not self._options.draft_model or not self._options.drafts:
             return None
         try:
-            draft = self._find_entry(name)
-        except ModelNotFound:
-            raise DraftModelUnfit(name=name, reason=tr("there is no model of that name")) from None
-        return None if draft.path == entry.path else draft
+            return self._find_entry(self._options.draft_model)
+        except HearthError:
+            return None
 
     def _read(self, client: HostClient) -> None:
         """On a thread of its own: pass on what the host says."""

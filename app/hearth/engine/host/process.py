@@ -212,12 +212,13 @@ def load_ort_backend(load: Load) -> Backend:
     from hearth.model_folder.folder import ModelFolder
 
     folder = ModelFolder.open(Path(load.folder), [Path(root) for root in load.roots])
-    draft_folder = (
-        ModelFolder.open(Path(load.draft_folder), [Path(root) for root in load.draft_roots])
-        if load.draft_folder
-        else None
-    )
-    return OrtBackend(folder, load.name, load.options, draft_folder, load.roots)
+
+    def open_draft_folder() -> ModelFolder | None:
+        if not load.draft_folder:
+            return None
+        return ModelFolder.open(Path(load.draft_folder), [Path(root) for root in load.draft_roots])
+
+    return OrtBackend(folder, load.name, load.options, open_draft_folder, load.roots)
 
 
 def main() -> int:

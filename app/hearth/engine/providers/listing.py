@@ -17,7 +17,8 @@ from hearth.i18n import use_language
 def write_listing(language: str) -> None:
     """Write the listing to standard output as one line of JSON, its words in `language`."""
     use_language(language)
-    sys.stdout.write(msgspec.json.encode(list_providers()).decode() + "\n")
+    # Bytes, since a pipe may be of another encoding than UTF-8.
+    sys.stdout.buffer.write(msgspec.json.encode(list_providers()) + b"\n")
 
 
 def list_providers(providers: Sequence[Provider] = PROVIDERS) -> Listing:

@@ -101,8 +101,8 @@ def measure_model(
     options = msgspec.structs.replace(
         engine_options(opened.config.engine, read_machine()), drafts=False, kv_store_bytes=0
     )
-    if threads:
-        options = with_threads(options, threads)
+    if threads or peer:  # both sides have the same
+        options = with_threads(options, threads or options.threads)
     entry = opened.models.get(name)
     ours = HearthSide(opened.pool, entry, options)
     other = None if peer is None else PeerSide(peer, options.threads)
@@ -114,7 +114,7 @@ def measure_model(
             other.unload()
     return Report(
         model=entry.name,
-        threads=options.threads,
+        threads=benchmark.info.threads,
         provider=benchmark.info.provider,
         is_packed=benchmark.info.is_packed,
         kv_cache_type=benchmark.info.kv_cache_type,
@@ -215,7 +215,7 @@ class Benchmark:
             with self._peaks[side].watch(side.pid):
                 once(side, self.plan.repeat)
         for run in range(self.plan.repeat):
-            for side in self._sides:
+            for side in self._sides if run % 2 else reversed(self._sides):
                 yield side, once(side, run)
 
     def _note(self, side: Side, key: Key, value: float) -> None:
