@@ -119,7 +119,7 @@ def both_forms(
         forms = {
             "plain": plain,
             "packed": msgspec.structs.replace(
-                plain, packed_folder=str(packed.folder), packed_bytes=packed.byte_limit
+                plain, packed_folder=str(packed.folder), packed_bytes=packed.byte_limit, packs_all=True
             ),
         }
         yield forms, files

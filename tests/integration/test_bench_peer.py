@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from command_line import hearth
-from hearth.services.benchmark.noise import relative_error
+from hearth.engine.relative_error import relative_error
 from hearth.services.benchmark.peer_side import PYTHON, PeerFailed, PeerOptions, PeerSide
 from hearth.services.benchmark.side import Forced
 

@@ -9,15 +9,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from answering import answer
 from command_line import hearth
-from hearth.engine.host.protocol import EngineOptions, Submit
+from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.kv_scales import MOST_NOISE, Int8Cache, int8_cache
 from hearth.engine.kv_scales import _scales as measure
 from hearth.engine.kv_store import LEAST_TOKENS
 from hearth.engine.ort_backend import OrtBackend
 from hearth.engine.ort_runner import OrtRunner
-from hearth.engine.outputs import Usage
-from hearth.engine.sampling_params import SamplingParams
 from hearth.engine.tokenizer import Tokenizer
 from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
@@ -190,17 +189,6 @@ def options(home: Path, kind: str) -> EngineOptions:
 
 def opened(home: Path, kind: str, folder: Path = STARTER) -> OrtBackend:
     return OrtBackend(ModelFolder.open(folder), "m", options(home, kind))
-
-
-def answer(backend: OrtBackend, prompt: list[int]) -> tuple[list[int], Usage]:
-    params = SamplingParams(temperature=0, max_tokens=20, ignore_eos=True)
-    backend.submit(Submit(request_id="a", params=params, token_ids=prompt))
-    tokens: list[int] = []
-    while True:
-        for output in backend.step():
-            tokens += output.token_ids
-            if output.usage is not None:
-                return tokens, output.usage
 
 
 def keep(backend: OrtBackend) -> None:

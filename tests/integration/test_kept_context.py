@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from answering import answer
 from hearth.engine.host.client import HostClient
 from hearth.engine.host.protocol import VERSION, EngineOptions, Load, Outputs, Ready, Submit
 from hearth.engine.kv_store import LEAST_TOKENS
@@ -27,17 +28,6 @@ def options(tmp_path: Path) -> EngineOptions:
 
 def opened(options: EngineOptions) -> OrtBackend:
     return OrtBackend(ModelFolder.open(resource("starter", "model")), "starter", options)
-
-
-def answer(backend: OrtBackend, prompt: list[int]) -> tuple[list[int], Usage]:
-    params = SamplingParams(temperature=0, max_tokens=20, ignore_eos=True)
-    backend.submit(Submit(request_id="a", params=params, token_ids=prompt))
-    tokens: list[int] = []
-    while True:
-        for output in backend.step():
-            tokens += output.token_ids
-            if output.usage is not None:
-                return tokens, output.usage
 
 
 def test_a_conversation_goes_on_after_a_restart_as_it_would_have(options: EngineOptions) -> None:

@@ -12,12 +12,12 @@ import pytest
 
 from hearth.engine.host.protocol import ModelInfo
 from hearth.engine.outputs import Usage
+from hearth.engine.relative_error import relative_error
 from hearth.errors import RequestInvalid
 from hearth.services.benchmark.benchmark import Plan
 from hearth.services.benchmark.figures import Key, What
 from hearth.services.benchmark.file_cache import evict
 from hearth.services.benchmark.hearth_side import first_token_in_time, shared_speed
-from hearth.services.benchmark.noise import relative_error
 from hearth.services.benchmark.private_memory import Peak, private_bytes
 from hearth.services.benchmark.side import random_tokens
 

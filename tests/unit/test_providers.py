@@ -20,11 +20,12 @@ from hearth.engine.providers.cuda import nvidia_gpu
 from hearth.engine.providers.graphics import graphics_cards
 from hearth.engine.providers.listed import Listing
 from hearth.engine.providers.listing import list_providers, runtime_text, usable_providers
-from hearth.engine.providers.measuring import LEAST_TOKENS, MOST_ERROR, measure, relative_error
+from hearth.engine.providers.measuring import LEAST_TOKENS, MOST_ERROR, measure
 from hearth.engine.providers.process import process_command
 from hearth.engine.providers.provider import Provider, availability
 from hearth.engine.providers.registry import CPU, PROVIDERS
 from hearth.engine.providers.trial import Refusal, Trial, best_first
+from hearth.engine.relative_error import relative_error
 from scripted_runner import ScriptedRunner
 from stand_in_provider import Missing, StandIn
 

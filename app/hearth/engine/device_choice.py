@@ -19,11 +19,12 @@ from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.packed_weights import packed_weights
 from hearth.engine.providers.choices import DeviceOptions, Remembered, find_choice, remember
 from hearth.engine.providers.listing import runtime_text, usable_providers
-from hearth.engine.providers.measuring import LEAST_TOKENS, MOST_ERROR, measure, relative_error
+from hearth.engine.providers.measuring import LEAST_TOKENS, MOST_ERROR, measure
 from hearth.engine.providers.provider import Provider, availability
 from hearth.engine.providers.registry import CPU, PROVIDERS
 from hearth.engine.providers.trial import AUTO, CPU_ID, Refusal, Trial, best_first
 from hearth.engine.providers.trial_process import try_provider
+from hearth.engine.relative_error import relative_error
 from hearth.errors import ModelLoadFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.digest import model_digest

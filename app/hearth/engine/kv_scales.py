@@ -21,6 +21,7 @@ import numpy as np
 import onnxruntime as ort
 
 from hearth.engine.ort_runner import OrtRunner
+from hearth.engine.relative_error import relative_error
 from hearth.engine.tokenizer import Tokenizer
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
@@ -178,13 +179,12 @@ def _try(
         rounded = OrtRunner(
             folder, name, threads=threads, max_slots=1, kv_cache_bytes=_KV_CACHE_BYTES, kv_scales=scales
         )
-        difference = _logits(rounded, *text).astype(np.float64) - expected
+        noise = relative_error(_logits(rounded, *text), expected)
     except ModelUnsupported:
         return msgspec.structs.replace(kept, refused="graph")
     except (ModelLoadFailed, ModelRunFailed) as error:
         log.warning("%s does not run with int8 keys and values: %s", name, error)
         return msgspec.structs.replace(kept, refused="runtime")
-    noise = float(np.sqrt(np.mean(difference**2) / np.mean(expected.astype(np.float64) ** 2)))
     if not math.isfinite(noise):
         return msgspec.structs.replace(kept, refused="runtime")
     shape = rounded.cache.shape

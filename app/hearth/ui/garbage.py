@@ -11,7 +11,7 @@ from typing import Final
 
 from PySide6.QtCore import QObject, QTimer
 
-_EVERY_MS: Final = 250
+_EVERY_MS: Final = 1000
 
 
 class MainThreadGarbage(QObject):

@@ -79,12 +79,3 @@ def _lap(started: float) -> tuple[float, float]:
     """Seconds since then, and now."""
     now = time.perf_counter()
     return now - started, now
-
-
-def relative_error(logits: np.ndarray, reference: np.ndarray) -> float:
-    """Relative RMS error; infinite where something is not a number or of another shape."""
-    if logits.shape != reference.shape or not np.isfinite(logits).all():
-        return float("inf")
-    difference = logits.astype(np.float64) - reference
-    scale = float(np.mean(np.square(reference, dtype=np.float64)))
-    return float(np.sqrt(np.mean(difference**2) / scale)) if scale else float("inf")

@@ -1,6 +1,6 @@
 """Measuring a model, and a peer beside it: which figures, in which order, how often.
 
-The sides take turns in every run, so that whatever else the machine does meets both. What warms caches or grows
+The sides take turns in every run, and in going first, so that whatever else the machine does meets both. What warms caches or grows
 buffers is run once and not counted; memory is watched in those runs only.
 """
 

@@ -19,6 +19,7 @@ import numpy as np
 
 import hearth
 from hearth.engine.host.protocol import EngineOptions
+from hearth.engine.relative_error import relative_error
 from hearth.model_folder.folder import ModelFolder
 from hearth.paths import home
 from hearth.services.benchmark.logits import Question
@@ -29,12 +30,6 @@ log = logging.getLogger(__name__)
 # An integer attribute as protobuf writes it: its name (field 1), then its value (field 3), which is one byte.
 _ATTRIBUTE = b"\x0a\x0eaccuracy_level\x18"
 _ROUNDED, _FLOAT32 = b"\x04", b"\x01"
-
-
-def relative_error(logits: np.ndarray, reference: np.ndarray) -> float:
-    """RMS of the difference, as a part of the RMS of the reference."""
-    difference = logits.astype(np.float64) - reference
-    return float(np.sqrt(np.mean(difference**2) / np.mean(reference.astype(np.float64) ** 2)))
 
 
 def hearth_noise(folder: ModelFolder, options: EngineOptions, forced: Forced) -> float | None:

@@ -19,9 +19,9 @@ import msgspec
 import numpy as np
 
 import hearth
+from hearth.engine.relative_error import relative_error
 from hearth.errors import HearthError
 from hearth.i18n import mark, tr
-from hearth.services.benchmark.noise import relative_error
 from hearth.services.benchmark.side import Forced, Loading
 
 _SOURCE_TREE = Path(hearth.__file__).parents[2]
