@@ -115,9 +115,11 @@ qt-libraries: .venv/.dev
 # Compiled here, since a wheel for every processor would be slower than llama.cpp can be. Needs cmake and a C++ compiler.
 .venv-peer/.made: $(REQUIREMENTS)/peer.txt | .venv/.python
 	rm -rf .venv-peer && "$(PYTHON)" -m venv .venv-peer
-	CMAKE_ARGS="-DGGML_NATIVE=ON" $(PEER_PY) -m pip install --quiet --disable-pip-version-check --require-hashes \
+	flags=$$(sh packaging/peer/compiler_flags.sh); CFLAGS="$$flags" CXXFLAGS="$$flags" CMAKE_ARGS="-DGGML_NATIVE=ON" \
+		$(PEER_PY) -m pip install --quiet --disable-pip-version-check --require-hashes \
 		--no-binary llama-cpp-python -r $(REQUIREMENTS)/peer.txt
 	@touch $@
 
 $(PEER_SERVER): packaging/peer/build_server.py .venv-peer/.made
-	$(PEER_PY) packaging/peer/build_server.py $(REQUIREMENTS)/peer.txt $@
+	flags=$$(sh packaging/peer/compiler_flags.sh); CFLAGS="$$flags" CXXFLAGS="$$flags" \
+		$(PEER_PY) packaging/peer/build_server.py $(REQUIREMENTS)/peer.txt $@

@@ -23,6 +23,7 @@ from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.int8_cache import Scale, with_int8_cache
 from hearth.model_folder.positions import with_positions
+from hearth.model_folder.reshaped_weights import without_reshapes
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ def _rewritten_graph(folder: ModelFolder, name: str, kv_scales: Mapping[str, Sca
     """The graph as it is run; None where that is the file itself."""
     # A graph that holds its weights itself is left alone: rewriting it would copy all of them.
     is_small = bool(folder.data_files) and folder.graph_file.stat().st_size <= _REWRITTEN_MAX_BYTES
-    model = folder.graph_file.read_bytes() if is_small else None
+    original = model = folder.graph_file.read_bytes() if is_small else None
     decoder = folder.config.model.decoder
     if kv_scales is not None:
         layers = range(decoder.num_hidden_layers)
@@ -153,5 +154,8 @@ def _rewritten_graph(folder: ModelFolder, name: str, kv_scales: Mapping[str, Sca
         model = None if model is None else with_int8_cache(model, kv_scales, presents)
         if model is None:
             raise ModelUnsupported(name=name, reason=tr("its graph cannot keep keys and values as int8"))
-    scored = None if model is None else with_positions(model, decoder.outputs.logits)
-    return scored or (model if kv_scales is not None else None)
+    if model is None:
+        return None
+    model = without_reshapes(model) or model
+    model = with_positions(model, decoder.outputs.logits) or model
+    return None if model is original else model
