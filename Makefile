@@ -116,7 +116,7 @@ qt-libraries: .venv/.dev
 .venv-peer/.made: $(REQUIREMENTS)/peer.txt | .venv/.python
 	rm -rf .venv-peer && "$(PYTHON)" -m venv .venv-peer
 	flags=$$(sh packaging/peer/compiler_flags.sh); CFLAGS="$$flags" CXXFLAGS="$$flags" CMAKE_ARGS="-DGGML_NATIVE=ON" \
-		$(PEER_PY) -m pip install --quiet --disable-pip-version-check --require-hashes \
+		$(PEER_PY) -m pip install --quiet --no-cache-dir --disable-pip-version-check --require-hashes \
 		--no-binary llama-cpp-python -r $(REQUIREMENTS)/peer.txt
 	@touch $@
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 
 # Less than this is no room to talk in.
 _SMALLEST_CONTEXT = 64
+# By then ONNX Runtime loads the weights, and lets other threads of Python run.
+_HEAD_START_SECONDS = 0.2
 
 
 class _TextStream:
@@ -88,7 +91,10 @@ class OrtBackend:
         """
         started = time.perf_counter()
         self._name = name
-        self._tokenizer = Tokenizer(folder)
+        beside = ThreadPoolExecutor(1)
+        weights_are_there = threading.Event()
+        tokenizer = beside.submit(_read_tokenizer, folder, weights_are_there)
+        beside.shutdown(wait=False)
         self._template = (
             ChatTemplate(folder.chat_template, name, folder.special_tokens) if folder.chat_template else None
         )
@@ -96,15 +102,18 @@ class OrtBackend:
         digest = model_digest(folder)
         int8 = Int8Cache()
         if options.kv_cache_type == "int8":
+            weights_are_there.set()  # the tokenizer is needed first
             int8 = int8_cache(
                 folder,
                 name,
-                self._tokenizer,
+                tokenizer.result(),
                 threads=options.threads,
                 place=Path(options.kv_scales_folder),
                 model=digest,
             )
         model = open_model(folder, name, options, options.devices, int8.scales)
+        weights_are_there.set()
+        self._tokenizer = tokenizer.result()
         self._runner = model.runner
         self._pack: Callable[[], None] | None = None
         self._packing: subprocess.Popen[bytes] | None = None
@@ -269,6 +278,12 @@ class OrtBackend:
                 output.finish_reason = FinishReason.STOP
             del self._streams[output.request_id]
         return output
+
+
+def _read_tokenizer(folder: ModelFolder, weights_are_there: threading.Event) -> Tokenizer:
+    """The tokenizer, beside the weights: a large one takes half a second, in which its library lets nobody else run."""
+    weights_are_there.wait(_HEAD_START_SECONDS)
+    return Tokenizer(folder)
 
 
 def _kept_as_floats(name: str, int8: Int8Cache, provider: Provider) -> tuple[str, ...]:

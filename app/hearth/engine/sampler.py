@@ -96,7 +96,9 @@ def _draw_from_all(logits: np.ndarray, params: SamplingParams, rng: np.random.Ge
     That gives the same distribution as a draw from those alone, and needs no sorting: whether a token is kept shows by
     the sum of what is likelier. Of 150,000 tokens with like chances, sorting takes as long as the model does.
     """
-    weights = np.exp((logits - logits.max()) / np.float32(params.temperature))
+    weights = logits - logits.max()
+    weights /= np.float32(params.temperature)
+    np.exp(weights, out=weights)
     # Summed in blocks, since a running sum over all would be the slowest part.
     starts = np.arange(0, weights.size, _BLOCK)
     sums = np.cumsum(np.add.reduceat(weights, starts), dtype=np.float64)
@@ -120,7 +122,7 @@ def _is_kept(weights: np.ndarray, token: int, total: float, params: SamplingPara
         return False
     if params.top_p >= 1.0:
         return bool(weight > 0)
-    before = float((weights * (weights > weight)).sum(dtype=np.float64))
+    before = float(np.dot(weights, weights > weight))
     # Of tokens with one weight, those with lower ids come first.
     before += float(weight) * np.count_nonzero(weights[:token] == weight)
     return bool(before == 0 or before < params.top_p * total)  # the likeliest one is always kept
