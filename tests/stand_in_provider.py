@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from hearth.engine.kv_memory import HOST, KVMemory
+
 CPU = "CPUExecutionProvider"
 
 
@@ -34,6 +36,9 @@ class StandIn:
 
     def open(self, model: str | bytes, options: ort.SessionOptions) -> ort.InferenceSession:
         return self.session(model, options, providers=[CPU])
+
+    def kv_memory(self) -> KVMemory:
+        return HOST
 
 
 class _KnownLogits(ort.IOBinding):
@@ -75,6 +80,35 @@ class _SlowSession(ort.InferenceSession):
 class _BreakingSession(ort.InferenceSession):
     def run_with_iobinding(self, binding: ort.IOBinding, run_options: Any = None) -> None:
         raise RuntimeError("the device was removed")
+
+
+class _CopyingBinding(ort.IOBinding):
+    """Inputs are copied when they are bound, as ONNX Runtime does where the session is not on the CPU."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        super().__init__(session)
+        self.copies: dict[str, np.ndarray] = {}
+
+    def bind_input(self, name: str, *where: Any) -> None:
+        device, number, dtype, shape, address = where
+        copy = np.empty(shape, dtype)
+        ctypes.memmove(copy.ctypes.data, address, copy.nbytes)
+        self.copies[name] = copy
+        super().bind_input(name, device, number, dtype, shape, copy.ctypes.data)
+
+
+class _CopyingSession(ort.InferenceSession):
+    def io_binding(self) -> ort.IOBinding:
+        return _CopyingBinding(self)
+
+
+class Copying(StandIn):
+    """As a GPU whose keys and values lie in the machine's memory."""
+
+    id = "copying"
+    ort_name = "CopyingExecutionProvider"
+    title = "Copier"
+    session = _CopyingSession
 
 
 class Lying(StandIn):

@@ -20,12 +20,12 @@ def cache_of(budget_tokens: int = 10_000, max_slots: int = 4) -> KVCache:
 def fill(cache: KVCache, slot: int, length: int) -> None:
     """Mark a slot's tokens with its number."""
     for buffer in [*cache.keys, *cache.values]:
-        buffer[slot, :, :length] = slot + 1
+        buffer.write(slot, np.full((SHAPE.kv_heads, length, SHAPE.head_dim), slot + 1, SHAPE.dtype))
     cache.lengths[slot] = length
 
 
 def holds(cache: KVCache, slot: int, mark: int, length: int) -> bool:
-    return all((buffer[slot, :, :length] == mark).all() for buffer in [*cache.keys, *cache.values])
+    return all((buffer.read(slot, length) == mark).all() for buffer in [*cache.keys, *cache.values])
 
 
 def test_a_token_of_all_layers_has_the_bytes_it_has() -> None:

@@ -23,7 +23,7 @@ def filled(seed: int = 0) -> KVCache:
     rng = np.random.default_rng(seed)
     for buffers in (cache.keys, cache.values):
         for buffer in buffers:
-            buffer[0] = rng.standard_normal(buffer.shape[1:])
+            buffer.write(0, rng.standard_normal(buffer.shape[1:]))
     cache.lengths[0] = len(TOKENS)
     return cache
 
@@ -55,7 +55,7 @@ def test_after_a_restart_a_beginning_is_there_to_the_last_bit(tmp_path: Path, sh
     assert target.lengths[1] == shared
     for buffers, others in ((cache.keys, target.keys), (cache.values, target.values)):
         for buffer, other in zip(buffers, others, strict=True):
-            np.testing.assert_array_equal(other[1, :, :shared], buffer[0, :, :shared])
+            np.testing.assert_array_equal(other.read(1, shared), buffer.read(0, shared))
 
 
 def test_only_the_owner_may_read_what_is_kept(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ contiguous range of slots, so it is bound by a pointer and never gathered.
 
 from __future__ import annotations
 
-import math
-import mmap
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from hearth.engine.kv_memory import HOST, KVBuffer, KVMemory
 
 # Buffer lengths are multiples of this, so that a growing sequence is bound anew only once in so many tokens.
 LENGTH_STEP = 64
@@ -42,13 +42,23 @@ class KVCache:
     """Slot buffers that grow on demand inside a byte budget.
 
     Attributes:
+        memory: where they lie.
         keys, values: per layer, [slots, kv_heads, length, head_dim].
         lengths: tokens held in each slot, int64 [max_slots].
         generation: changes whenever the buffers move, so that bindings know that they are stale.
     """
 
-    def __init__(self, shape: KVShape, *, max_slots: int, max_length: int, byte_budget: int) -> None:
+    def __init__(
+        self,
+        shape: KVShape,
+        *,
+        max_slots: int,
+        max_length: int,
+        byte_budget: int,
+        memory: KVMemory = HOST,
+    ) -> None:
         self.shape = shape
+        self.memory = memory
         self.max_slots = max_slots
         self.max_length = round_up(max_length)
         self.byte_budget = byte_budget
@@ -56,8 +66,8 @@ class KVCache:
         self.generation = 0
         self.slots = 0
         self.length = 0
-        self.keys: list[np.ndarray] = []
-        self.values: list[np.ndarray] = []
+        self.keys: list[KVBuffer] = []
+        self.values: list[KVBuffer] = []
 
     @property
     def allocated_bytes(self) -> int:
@@ -104,12 +114,10 @@ class KVCache:
         for buffers in (self.keys, self.values):
             # Layer by layer, so that growing needs the extra memory of one layer only.
             for layer in range(self.shape.layers):
-                grown = _untouched(
-                    (slots, self.shape.kv_heads, length, self.shape.head_dim), self.shape.dtype
-                )
+                grown = self._allocate(slots, length)
                 if layer < len(buffers):
                     for slot, used in kept:
-                        grown[slot, :, :used] = buffers[layer][slot, :, :used]
+                        grown.copy_from(buffers[layer], slot, slot, used)
                     buffers[layer] = grown
                 else:
                     buffers.append(grown)
@@ -126,9 +134,8 @@ class KVCache:
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` tokens of slot `source` over slot `target`."""
-        for buffers in (self.keys, self.values):
-            for buffer in buffers:
-                buffer[target, :, :length] = buffer[source, :, :length]
+        for buffer in (*self.keys, *self.values):
+            buffer.copy_from(buffer, source, target, length)
         self.lengths[target] = length
 
     def move(self, source: int, target: int) -> None:
@@ -139,16 +146,14 @@ class KVCache:
     def swap(self, first: int, second: int) -> None:
         """Exchange two slots."""
         used = int(max(self.lengths[first], self.lengths[second]))
-        for buffers in (self.keys, self.values):
-            for buffer in buffers:
-                buffer[[first, second], :, :used] = buffer[[second, first], :, :used]
+        spare = self._allocate(1, round_up(max(used, 1)))
+        for buffer in (*self.keys, *self.values):
+            spare.copy_from(buffer, first, 0, used)
+            buffer.copy_from(buffer, second, first, used)
+            buffer.copy_from(spare, 0, second, used)
         self.lengths[[first, second]] = self.lengths[[second, first]]
 
-
-def _untouched(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """Zeros straight from the system, page by page as they are first used.
-
-    Not numpy's: its allocator may hand out old memory, which it must clear at once, and keep what is freed.
-    """
-    pages = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
-    return np.frombuffer(pages, dtype).reshape(shape)
+    def _allocate(self, slots: int, length: int) -> KVBuffer:
+        return self.memory.allocate(
+            (slots, self.shape.kv_heads, length, self.shape.head_dim), self.shape.dtype
+        )

@@ -157,7 +157,7 @@ def _scales(runner: OrtRunner, tokens: int) -> dict[str, Scale]:
     cache = runner.cache
     for names, pair in zip(runner.past_names, zip(cache.keys, cache.values, strict=True), strict=True):
         for past, buffer in zip(names, pair, strict=True):
-            largest = np.abs(buffer[0, :, :tokens].astype(np.float32)).max(axis=1)
+            largest = np.abs(buffer.read(0, tokens).astype(np.float32)).max(axis=1)
             floor = np.maximum(_QUIETEST * largest.max(axis=1, keepdims=True), np.finfo(np.float32).eps)
             values = np.maximum(largest, floor) * (_HEADROOM / _LARGEST_INT8)
             scales[past] = Scale(values.shape[0], values.shape[1], values.astype("<f4").tobytes())

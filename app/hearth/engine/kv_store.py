@@ -113,7 +113,7 @@ class KVStore:
                 for layer in range(self.shape.layers):
                     for buffers in (cache.keys, cache.values):
                         _read_block(stream, block)
-                        buffers[layer][slot, :, :length] = block[:, :length]
+                        buffers[layer].write(slot, block[:, :length])
         except (OSError, _Damaged) as error:
             self._stored.remove(stored)
             log.warning("%s is removed: %s", stored.file, error)
@@ -146,7 +146,7 @@ class KVStore:
                 _write_block(stream, tokens.astype("<i4"))
                 for layer in range(self.shape.layers):
                     for buffers in (cache.keys, cache.values):
-                        _write_block(stream, np.ascontiguousarray(buffers[layer][slot, :, : len(tokens)]))
+                        _write_block(stream, buffers[layer].read(slot, len(tokens)))
                     yield
             part.replace(file)
             self._add(Stored(file, tokens))

@@ -154,7 +154,7 @@ class OrtBackend:
             threads=model.threads,
             max_slots=options.max_slots,
             kv_bytes_per_token=self._runner.cache.shape.bytes_per_token,
-            kv_cache_bytes=options.kv_cache_bytes,
+            kv_cache_bytes=self._runner.cache.byte_budget,
             kv_cache_type=self._runner.cache.shape.dtype.name,
             kv_cache_noise=int8.noise if self._runner.cache.shape.dtype == np.int8 else None,
             provider=model.provider.ort_name,

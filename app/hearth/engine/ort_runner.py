@@ -18,12 +18,13 @@ import numpy as np
 import onnxruntime as ort
 
 from hearth.engine.kv_cache import LENGTH_STEP, KVCache, KVShape, round_up
+from hearth.engine.kv_memory import HOST, KVMemory
 from hearth.engine.kv_store import LEAST_TOKENS, KVStore
 from hearth.engine.ort_session import first_line, open_packed, open_session
 from hearth.engine.packed_weights import PackedWeights
 from hearth.engine.providers.provider import Provider
 from hearth.engine.providers.registry import CPU
-from hearth.errors import ModelRunFailed, ModelUnsupported
+from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.int8_cache import Scale
@@ -37,7 +38,11 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(int32)": np.dtype(np.int32),
 }
 
-_PROVIDERS = ["CPUExecutionProvider"]
+# Left free on a device with memory of its own: for what kernels and libraries take when they first run, activations of
+# the longest chunk, and (beside this) the largest matrix as floats, since some kernels unpack it.
+_WORKING_BYTES = 512 << 20
+# A device on which no conversation of this many tokens fits is left for one on which more do.
+_LEAST_CONTEXT = 2048
 LAST_POSITION = np.array([-1], np.int64)
 
 
@@ -75,7 +80,7 @@ class OrtRunner:
             memory_bytes: of the machine, as far as this app may use it; 0 where that is not known.
 
         Raises:
-            ModelLoadFailed: onnxruntime cannot load it.
+            ModelLoadFailed: onnxruntime cannot load it, or the device's memory is too small.
             ModelUnsupported: it loads, but its inputs and outputs are not those of a text decoder; or its graph takes
                 no scales.
         """
@@ -87,6 +92,9 @@ class OrtRunner:
             session = open_packed(folder, threads, packed, machine, memory_bytes)
         self.is_packed = session is not None
         self._session = session or open_session(folder, name, threads, provider, kv_scales, memory_bytes)
+        memory = _memory(name, provider)
+        # What lies in another memory than the session's is copied there when it is bound.
+        self._binds_copies = provider.ort_name != CPU.ort_name and memory.device == HOST.device
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
         layers = [str(layer) for layer in range(decoder.num_hidden_layers)]
@@ -129,12 +137,25 @@ class OrtRunner:
         context = min(config.context_length, max_context or config.context_length)
         self.vocab_size = logits.shape[2] if isinstance(logits.shape[2], int) else config.vocab_size
         self.max_slots = max_slots
+        byte_budget = kv_cache_bytes
+        free = memory.free_bytes()
+        if free is not None:
+            largest_matrix = self.vocab_size * decoder.hidden_size * self._logits_dtype.itemsize
+            byte_budget = max(0, min(byte_budget, free - largest_matrix - _WORKING_BYTES))
         # One sequence of full length must always fit, so the budget bounds the context.
-        self.context_length = min(
-            context, kv_cache_bytes // shape.bytes_per_token // LENGTH_STEP * LENGTH_STEP
-        )
+        fitting = [
+            bytes_ // shape.bytes_per_token // LENGTH_STEP * LENGTH_STEP
+            for bytes_ in (byte_budget, kv_cache_bytes)
+        ]
+        self.context_length = min(context, fitting[0])
+        if self.context_length < min(context, fitting[1], _LEAST_CONTEXT):
+            raise ModelLoadFailed(name=name, reason=tr("the memory of the device is too small"))
         self.cache = KVCache(
-            shape, max_slots=max_slots, max_length=self.context_length, byte_budget=kv_cache_bytes
+            shape,
+            max_slots=max_slots,
+            max_length=self.context_length,
+            byte_budget=byte_budget,
+            memory=memory,
         )
         self.kv_store: KVStore | None = None
         # The rotary tables of the graph end at the model's own context.
@@ -248,7 +269,7 @@ class OrtRunner:
 
     def _binding(self, slot: int, rows: int) -> ort.IOBinding:
         """Keys and values of slots `slot` to `slot + rows` bound as past and present; kept until they move."""
-        if self._bindings_generation != self.cache.generation:
+        if self._binds_copies or self._bindings_generation != self.cache.generation:
             self._bindings.clear()
             self._bindings_generation = self.cache.generation
         binding = self._bindings.get((slot, rows))
@@ -257,12 +278,19 @@ class OrtRunner:
             for layer, (past, present) in enumerate(zip(self.past_names, self._present, strict=True)):
                 pair = (self.cache.keys[layer], self.cache.values[layer])
                 for past_name, present_name, buffer in zip(past, present, pair, strict=True):
-                    part = buffer[slot : slot + rows]
-                    where = ("cpu", 0, part.dtype, part.shape, part.ctypes.data)
+                    shape = (rows, *buffer.shape[1:])
+                    where = (self.cache.memory.device, 0, self.cache.shape.dtype, shape, buffer.pointer(slot))
                     binding.bind_input(past_name, *where)
                     binding.bind_output(present_name, *where)
             self._bindings[slot, rows] = binding
         return binding
+
+
+def _memory(name: str, provider: Provider) -> KVMemory:
+    try:
+        return provider.kv_memory()
+    except Exception as error:  # a driver's
+        raise ModelLoadFailed(name=name, reason=first_line(error)) from error
 
 
 def _names(key_pattern: str, value_pattern: str, layers: list[str]) -> list[tuple[str, str]]:

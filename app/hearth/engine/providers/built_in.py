@@ -9,6 +9,7 @@ import onnxruntime as ort
 from hearth.i18n import tr
 
 CPU = "CPUExecutionProvider"
+_ATTENTION = "GroupQueryAttention"
 
 
 def version_of(ort_name: str) -> str:
@@ -24,6 +25,7 @@ def open_on(
 ) -> ort.InferenceSession:
     """The session on this provider; the CPU takes the parts of the model that it does not know."""
     providers = [(ort_name, dict(provider_options or {})), CPU]
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     # Left to itself, ONNX Runtime would print that it failed, and go on with the CPU as if nothing were.
     session = ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
     check_use(session, ort_name)
@@ -34,3 +36,15 @@ def check_use(session: ort.InferenceSession, ort_name: str) -> None:
     """Raise where the provider was left out, as happens when a library that it needs is missing."""
     if ort_name not in session.get_providers():
         raise RuntimeError(tr("ONNX Runtime could not start it"))
+
+
+def check_attention(session: ort.InferenceSession) -> None:
+    """Raise where the CPU has taken the attention of a session by `open_on`, which is then neither here nor there.
+
+    CUDA's kernel computes with 16-bit floats only, and a model that is made for the CPU has 32-bit ones.
+    """
+    for part in session.get_provider_graph_assignment_info():
+        if part.ep_name == CPU and any(node.op_type == _ATTENTION for node in part.get_nodes()):
+            raise RuntimeError(
+                tr("the model is made for another device, and its attention would run on the processor")
+            )

@@ -7,6 +7,7 @@ import sys
 
 import onnxruntime as ort
 
+from hearth.engine.kv_memory import HOST, KVMemory
 from hearth.engine.providers import built_in
 from hearth.i18n import mark
 
@@ -29,3 +30,6 @@ class CoreMLProvider:
         return built_in.open_on(
             self.ort_name, model, options, {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL"}
         )
+
+    def kv_memory(self) -> KVMemory:
+        return HOST

@@ -6,6 +6,7 @@ import platform
 
 import onnxruntime as ort
 
+from hearth.engine.kv_memory import HOST, KVMemory
 from hearth.engine.providers import built_in
 from hearth.i18n import mark
 
@@ -25,3 +26,6 @@ class CpuProvider:
 
     def open(self, model: str | bytes, options: ort.SessionOptions) -> ort.InferenceSession:
         return ort.InferenceSession(model, options, providers=[self.ort_name])
+
+    def kv_memory(self) -> KVMemory:
+        return HOST

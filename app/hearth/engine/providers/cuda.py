@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 
 import onnxruntime as ort
 
+from hearth.engine.cuda_memory import LIBRARY, CudaMemory
+from hearth.engine.kv_memory import KVMemory
 from hearth.engine.providers import built_in
 from hearth.i18n import mark
 
@@ -30,10 +31,17 @@ class CudaProvider:
         # Finds the libraries of CUDA where they came as Python packages.
         ort.preload_dlls()
         # The arena would double its memory at each step of growth, and a home GPU has none to give away.
-        return built_in.open_on(self.ort_name, model, options, {"arena_extend_strategy": "kSameAsRequested"})
+        session = built_in.open_on(
+            self.ort_name, model, options, {"arena_extend_strategy": "kSameAsRequested"}
+        )
+        built_in.check_attention(session)
+        return session
+
+    def kv_memory(self) -> KVMemory:
+        return CudaMemory()
 
 
-def nvidia_gpu(library: str = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1") -> str:
+def nvidia_gpu(library: str = LIBRARY) -> str:
     """The name of the first NVIDIA GPU, as its driver tells it; empty where there is no GPU or no driver."""
     try:
         driver = ctypes.CDLL(library)

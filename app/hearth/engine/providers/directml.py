@@ -6,6 +6,7 @@ import sys
 
 import onnxruntime as ort
 
+from hearth.engine.kv_memory import HOST, KVMemory
 from hearth.engine.providers import built_in
 from hearth.engine.providers.graphics import graphics_cards
 from hearth.i18n import mark
@@ -29,3 +30,6 @@ class DirectMLProvider:
         options.enable_mem_pattern = False
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         return built_in.open_on(self.ort_name, model, options)
+
+    def kv_memory(self) -> KVMemory:
+        return HOST

@@ -7,6 +7,7 @@ import platform
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
+from hearth.engine.kv_memory import HOST, KVMemory
 from hearth.engine.providers import built_in
 from hearth.engine.providers.graphics import graphics_cards
 from hearth.i18n import mark
@@ -31,3 +32,6 @@ class OpenVINOProvider:
         devices = native.get_available_openvino_device_ids()
         device = next((known for known in devices if known.startswith("GPU")), "CPU")
         return built_in.open_on(self.ort_name, model, options, {"device_type": device})
+
+    def kv_memory(self) -> KVMemory:
+        return HOST

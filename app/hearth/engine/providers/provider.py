@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from hearth.engine.kv_memory import KVMemory
 from hearth.i18n import tr
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ class Provider(Protocol):
 
         Raises:
             Exception: any; it cannot load the model.
+        """
+        ...
+
+    def kv_memory(self) -> KVMemory:
+        """Where the keys and values of its sessions lie; asked after `open`.
+
+        Raises:
+            Exception: any; there is no such memory.
         """
         ...
 

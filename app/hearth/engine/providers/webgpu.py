@@ -10,6 +10,7 @@ from typing import Any
 
 import onnxruntime as ort
 
+from hearth.engine.kv_memory import HOST, KVMemory
 from hearth.engine.providers import built_in
 from hearth.engine.providers.graphics import graphics_cards
 from hearth.i18n import mark, tr
@@ -44,6 +45,9 @@ class WebGpuProvider:
         session = ort.InferenceSession(model, options)
         built_in.check_use(session, self.ort_name)
         return session
+
+    def kv_memory(self) -> KVMemory:
+        return HOST
 
 
 @cache
