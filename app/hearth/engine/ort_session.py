@@ -22,8 +22,8 @@ from hearth.i18n import tr
 from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.int8_cache import Scale, with_int8_cache
+from hearth.model_folder.lean_loading import with_lean_loading
 from hearth.model_folder.positions import with_positions
-from hearth.model_folder.reshaped_weights import without_reshapes
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +156,6 @@ def _rewritten_graph(folder: ModelFolder, name: str, kv_scales: Mapping[str, Sca
             raise ModelUnsupported(name=name, reason=tr("its graph cannot keep keys and values as int8"))
     if model is None:
         return None
-    model = without_reshapes(model) or model
     model = with_positions(model, decoder.outputs.logits) or model
+    model = with_lean_loading(model)
     return None if model is original else model

@@ -23,7 +23,7 @@ from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.providers.measuring import MOST_TOKENS, measure
 from hearth.engine.providers.process import process_command
 from hearth.engine.providers.provider import Provider
-from hearth.engine.providers.trial import Refusal, Trial
+from hearth.engine.providers.trial import CPU_ID, Refusal, Trial
 from hearth.errors import HearthError, ModelRunFailed
 from hearth.i18n import language, use_language
 from hearth.model_folder.folder import ModelFolder
@@ -150,6 +150,8 @@ def _answer(request: TrialRequest) -> TrialReply:
             kv_cache_bytes=_KV_CACHE_BYTES,
             max_context=MOST_TOKENS,
         )
+        if provider.id != CPU_ID:  # what a device compiles, loads and tunes at its first run is not its speed
+            measure(runner)
         measured = measure(runner)
     except HearthError as error:
         kind = Refusal.RUN if isinstance(error, ModelRunFailed) else Refusal.LOAD

@@ -1,8 +1,12 @@
-"""Weights that a graph reads in two shapes, given to it in both.
+"""A graph rewritten so that loading its weights takes less memory; nothing that it computes changes.
 
-onnxruntime-genai's builder shares the embedding with the head through a `Reshape` of the weights. ONNX Runtime computes
-that when it loads the model, into memory of this process: 117 MB for a vocabulary of 151,936 tokens and 1,536 channels
-in int4. A second tensor at the same place in the file costs nothing, since the file is mapped.
+Weights that it reads in two shapes are given to it in both. onnxruntime-genai's builder shares the embedding with the
+head through a `Reshape` of the weights, which ONNX Runtime computes when it loads the model, into memory of this
+process: 117 MB for a vocabulary of 151,936 tokens and 1,536 channels in int4. A second tensor at the same place in the
+file costs nothing, since the file is mapped.
+
+The operator with the largest weight comes first. Kernels pack their weights in the order of the file, and hold each
+twice while they pack it: the largest one last, which is the head, would set the peak.
 
 Only the small graph is rewritten, in memory and as protobuf. Field numbers are those of onnx.proto.
 """
@@ -18,6 +22,8 @@ from hearth.model_folder.protobuf_writer import message_field, number_field
 
 _INT64, _EXTERNAL = 7, 1
 _MOST_DIMENSIONS = 8
+# Operators that read their weights as they lie.
+_UNPACKED = frozenset({"Reshape", "Gather", "GatherBlockQuantized"})
 
 
 @dataclass(slots=True)
@@ -44,8 +50,8 @@ class _Node:
     value: _Tensor | None = None
 
 
-def without_reshapes(model: bytes) -> bytes | None:
-    """The model with each reshaped weight as a tensor of its own; None where there is none.
+def with_lean_loading(model: bytes) -> bytes:
+    """The same model, or one that loads in less memory.
 
     Args:
         model: an ONNX file that passed the checks of `graph_summary`.
@@ -69,15 +75,25 @@ def without_reshapes(model: bytes) -> bytes | None:
         if source and source.is_external and _is_same_size(source.dims, shape):
             dropped.add(node.place.start)
             added.append(message_field(5, _reshaped(reader, model, source, node.outputs[0], shape)))
-    if not added:
-        return None
-    kept = [
-        message_field(part.number, model[part.start : part.end])
-        for part in parts
-        if part.start not in dropped
-    ]
+    heaviest = max(nodes, key=lambda node: _largest_weight(node, tensors), default=None)
+    if heaviest is None or not _largest_weight(heaviest, tensors):
+        return model
+    kept = [part for part in parts if part.start not in dropped]
+    # ONNX Runtime sorts the operators for running by what each needs, whatever their order here.
+    kept.sort(key=lambda part: part.start != heaviest.place.start)
+    rewritten = [message_field(part.number, model[part.start : part.end]) for part in kept]
     before = max((item.end for item in whole if item.end < graph.start), default=0)
-    return model[:before] + message_field(7, b"".join([*kept, *added])) + model[graph.end :]
+    return model[:before] + message_field(7, b"".join([*rewritten, *added])) + model[graph.end :]
+
+
+def _largest_weight(node: _Node, tensors: dict[str, _Tensor]) -> int:
+    """How many numbers the largest weight of an operator has that lies in a file; 0 where there is none."""
+    if node.op_type in _UNPACKED:
+        return 0
+    sizes = [
+        math.prod(tensors[name].dims) for name in node.inputs if name in tensors and tensors[name].is_external
+    ]
+    return max(sizes, default=0)
 
 
 def _is_same_size(dims: list[int], shape: list[int]) -> bool:
