@@ -18,12 +18,12 @@ def test_a_host_sends_no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("", "glibc.malloc.hugetlb=1"),
+        ("", "glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1"),
         ("glibc.malloc.arena_max=2", "glibc.malloc.arena_max=2:glibc.malloc.hugetlb=1"),
-        ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=0"),
+        ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=0:glibc.malloc.arena_max=1"),
     ],
 )
-def test_a_host_has_huge_pages_unless_its_user_decides(
+def test_a_host_has_huge_pages_and_one_arena_unless_its_user_decides(
     monkeypatch: pytest.MonkeyPatch, before: str, after: str
 ) -> None:
     monkeypatch.setenv("GLIBC_TUNABLES", before)

@@ -18,7 +18,7 @@ class CudaProvider:
     id = "cuda"
     ort_name = "CUDAExecutionProvider"
     title = "NVIDIA CUDA"
-    is_tried = False
+    is_tried = True
     lacking = mark("no NVIDIA GPU found")
 
     def version(self) -> str:
