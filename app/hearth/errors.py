@@ -90,6 +90,7 @@ _REASONS = {
     errno.EBUSY: mark("it is in use"),
     errno.EIO: mark("the disk cannot be read or written"),
     errno.ENAMETOOLONG: mark("its name is too long"),
+    errno.EFBIG: mark("the disk allows no file that large"),
     errno.ELOOP: mark("its links lead in a circle"),
     errno.EMFILE: mark("too many files are open"),
 }
@@ -219,6 +220,46 @@ class ModelUnsupported(HearthError):
     remedy = mark("Choose a decoder-only text model in the onnxruntime-genai format.")
 
 
+class CheckpointUnsupported(HearthError):
+    code = "checkpoint_unsupported"
+    what = mark("Hearth cannot quantize {name}: {reason}.")
+    remedy = mark(
+        "Take the checkpoint that its authors published, with weights as floats in safetensors files."
+    )
+
+
+class QuantizeRoom(HearthError):
+    code = "quantize_room"
+    what = mark("The model will take {needed} MB in {path}, and {free} MB are free.")
+    remedy = mark("Free some space on that disk and try again, or choose a recipe with fewer bits.")
+
+
+class QuantizeMemory(HearthError):
+    code = "quantize_memory"
+    what = mark("Quantizing this model takes {needed} MB of memory, and {free} MB are free.")
+    remedy = mark("Close other programs and try again.")
+
+
+class QuantizeBusy(HearthError):
+    code = "quantize_busy"
+    what = mark("{name} is being quantized already.")
+    remedy = mark("Wait until that is done, or stop it.")
+
+
+class QuantizeCrashed(HearthError):
+    code = "quantize_crashed"
+    what = mark("The process that quantized {name} ended before it was done ({reason}).")
+    remedy = mark(
+        "What it had done is kept: the same command goes on from there. The log file has the details."
+    )
+
+
+class QuantizeCancelled(HearthError):
+    code = "quantize_cancelled"
+    what = mark("Quantizing {name} was stopped.")
+    remedy = mark("What is done is kept: the same command goes on from there, and with --discard removes it.")
+
+
 class ModelLoadFailed(HearthError):
     code = "model_load_failed"
     what = mark("{name} could not be loaded: {reason}.")
@@ -229,6 +270,12 @@ class DraftModelUnfit(HearthError):
     code = "draft_model_unfit"
     what = mark("{name} cannot guess for another model: {reason}.")
     remedy = mark("In config.toml, name a smaller model of the same family as engine.draft_model, or none.")
+
+
+class ReferenceUnfit(HearthError):
+    code = "reference_unfit"
+    what = mark("{name} cannot be the reference of {model}: {reason}.")
+    remedy = mark("Compare a model with another form of the same model, such as one with more bits.")
 
 
 class ModelInUse(HearthError):
@@ -338,6 +385,39 @@ class ModelUnloaded(HearthError):
     code = "model_unloaded"
     what = mark("{name} was unloaded before the answer was complete.")
     remedy = mark("Retry loads it again.")
+
+
+# The quantizer
+
+
+class RecipeUnknown(HearthError):
+    code = "recipe_unknown"
+    what = mark("There is no recipe “{name}”; there are {names}.")
+    remedy = mark("Did you mean “{nearest}”? A file of your own is given by its path.")
+
+
+class RecipeUnknownKey(HearthError):
+    code = "recipe_unknown_key"
+    what = mark("The recipe {path} has an unknown key “{key}”.")
+    remedy = mark("Did you mean “{nearest}”? Correct or remove it.")
+
+
+class RecipeInvalid(HearthError):
+    code = "recipe_invalid"
+    what = mark("The recipe {path} cannot be used: {reason}.")
+    remedy = mark("Correct it, or take one of the recipes that come with Hearth.")
+
+
+class BudgetTooSmall(HearthError):
+    code = "budget_too_small"
+    what = mark("The recipe's budget is {missing} bytes less than its fewest bits take.")
+    remedy = mark("Raise the budget, or allow fewer bits.")
+
+
+class CalibrationInvalid(HearthError):
+    code = "calibration_invalid"
+    what = mark("The calibration text {source} cannot be used: {reason}.")
+    remedy = mark("Take another text file, or “built-in”.")
 
 
 # Fronts

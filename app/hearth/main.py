@@ -43,6 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 from hearth.engine.packing import main as pack
 
                 return pack()
+            case ["--quantize"]:
+                from hearth.quantize.__main__ import main as quantize
+
+                return quantize()
+            case ["--measure-quality"]:
+                from hearth.services.quality_process import main as measure
+
+                return measure()
             case ["--probe"]:
                 from hearth.hardware.probe import main as probe
 

@@ -379,6 +379,9 @@ def run(given: argparse.Namespace, home: Path) -> dict[str, object]:
             if name in given.sides:
                 _say(name)
                 results[name] = replay(ask, requests, times, info.vocab_size, most)
+                _say(
+                    msgspec.json.encode(results[name]).decode()
+                )  # an hour's work is not lost with the next side
         side.unload()
         if "peer" in given.sides:
             longest = max(asked.prompt + asked.answer for asked in requests) + 2
@@ -386,6 +389,7 @@ def run(given: argparse.Namespace, home: Path) -> dict[str, object]:
                 list(ask(random_tokens(64, info.vocab_size, "warm"), 8))
                 _say("peer")
                 results["peer"] = replay(ask, requests, arrivals, info.vocab_size, len(requests))
+                _say(msgspec.json.encode(results["peer"]).decode())
     finally:
         pool.close()
     return report | {"sides": results, "ratios": _ratios(results)}

@@ -310,7 +310,9 @@ def test_damaged_folders_are_listed_and_disturb_nobody(registry: ModelRegistry, 
 def test_a_manifest_of_a_newer_hearth_is_read(registry: ModelRegistry, source: Path) -> None:
     entry = registry.import_folder(source, name="one")
     manifest = entry.path / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"version": 1', '"version": 9, "quality": {"ppl": 7.5}'))
+    manifest.write_text(
+        manifest.read_text().replace('"version": 1', '"version": 9, "rating": {"stars": 7.5}')
+    )
     assert registry.get("one").manifest.files == entry.manifest.files
 
 

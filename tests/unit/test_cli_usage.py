@@ -55,7 +55,7 @@ def test_help_says_what_is_optional_and_what_the_defaults_are() -> None:
     )
 
 
-COMMANDS = ["", "run", "chat", "bench", "doctor", "help"]
+COMMANDS = ["", "run", "chat", "quantize", "bench", "evaluate", "doctor", "help"]
 COMMANDS += ["models" + name for name in ("", " list", " show", " import", " alias", " verify", " remove")]
 
 IN_CHINESE = """
@@ -100,8 +100,34 @@ def test_all_of_it_is_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -
 def _english(text: str, line: str) -> list[str]:
     """Words in Latin letters that are neither names nor commands nor what was typed."""
     text = re.sub(r"/[\w./-]+|-{1,2}[\w-]+|\S+\.\w+", "", text)
-    names = {"hearth", "Hearth", "AI", "JSON", "ONNX", "Runtime", "onnxruntime", "genai", "PySide6", "Lark"}
-    names |= {"kB", "MB", "GB", "CPU", "GPU", "CUDA", "DirectML", "DirectX", "WebGPU", "OpenVINO"}
+    names = {
+        "hearth",
+        "Hearth",
+        "AI",
+        "JSON",
+        "UTF",
+        "ONNX",
+        "Runtime",
+        "onnxruntime",
+        "genai",
+        "PySide6",
+        "Lark",
+    }
+    names |= {
+        "kB",
+        "MB",
+        "GB",
+        "CPU",
+        "GPU",
+        "CUDA",
+        "DirectML",
+        "DirectX",
+        "WebGPU",
+        "OpenVINO",
+        "Hugging",
+        "Face",
+        "balanced",
+    }
     names |= {"NVIDIA", "AMD", "Intel", "Apple", "Core", "ML", "Mac"}
     names |= {word for command in COMMANDS for word in command.split()} | set(line.split())
     system = re.compile(r"^(?:Hearth|系统|处理器|ONNX Runtime|模型运行于|窗口|CPU) .*$", re.MULTILINE)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hearth import __version__
-from hearth.cli import bench, chat, doctor, models, run
+from hearth.cli import bench, chat, doctor, evaluate, models, quantize, run
 from hearth.cli import help as help_pages
 from hearth.cli.usage import CommandLine
 from hearth.i18n import tr
@@ -35,8 +35,14 @@ def root(
 app.command("chat", help=tr("Chat in the terminal; the conversation is kept like the window's."))(chat.chat)
 app.command("run", help=tr("Answer one prompt on standard output."))(run.run)
 app.add_typer(models.app, name="models", help=tr("The models on this machine."))
+app.command("quantize", help=tr("Make a model for this machine from a checkpoint, with fewer bits."))(
+    quantize.quantize
+)
 app.command("bench", help=tr("Measure a model on this machine: loading, reading, writing, memory."))(
     bench.bench
+)
+app.command("evaluate", help=tr("Measure how good a model is on a text, or how close it is to another."))(
+    evaluate.evaluate
 )
 app.command("doctor", help=tr("What this machine has, what Hearth will use, and why."))(doctor.doctor)
 app.command("help", help=tr("Read the help pages, or search in them."))(help_pages.help_)

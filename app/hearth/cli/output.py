@@ -97,6 +97,32 @@ def progress(text: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@contextmanager
+def step_progress(text: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar with the time left, where somebody watches; gives a callback for what is done, and done and total.
+
+    What is done begins with `text`; where that changes, the time starts anew.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _text, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task, shown = bar.add_task(text, total=None), text
+
+        def update(now: str, done: int, total: int) -> None:
+            nonlocal shown
+            if now != shown:
+                bar.reset(task, description=now)
+                shown = now
+            bar.update(task, completed=done, total=total)
+
+        yield update
+
+
 def text_width(text: str) -> int:
     """Columns that a terminal gives to `text`."""
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from pathlib import Path
 
 from hearth.model_folder.folder import ModelFolder
 
@@ -19,8 +21,17 @@ def model_digest(folder: ModelFolder) -> str:
     Raises:
         OSError: a file cannot be read.
     """
+    return files_digest((folder.graph_file, *folder.data_files))
+
+
+def files_digest(files: Iterable[Path]) -> str:
+    """A digest of samples of these files, with their names and times, 32 hex digits.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
     digest = hashlib.sha256()
-    for file in (folder.graph_file, *folder.data_files):
+    for file in files:
         state = file.stat()
         size = state.st_size
         digest.update(f"{file.name} {size} {state.st_mtime_ns}".encode())

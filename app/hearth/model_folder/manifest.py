@@ -1,14 +1,16 @@
-"""`manifest.json` of a model: where it came from, under which licence, and the checksum of each file."""
+"""`manifest.json` of a model: where it came from, under which licence, how good it is, and the checksum of each file."""
 
 from __future__ import annotations
 
 import os
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from hearth.model_folder.json_file import read_json
+from hearth.model_folder.quality import QualityReport
 
 FILE_NAME = "manifest.json"
 MAX_BYTES = 16 << 20
@@ -22,6 +24,18 @@ class ManifestFile(msgspec.Struct, frozen=True):
     bytes: int
 
 
+class Quantization(msgspec.Struct, frozen=True, kw_only=True):
+    """How Hearth quantized a model itself.
+
+    Attributes:
+        recipe: with all that differs from the defaults.
+        seconds: that the last run took; one that was stopped before is not counted.
+    """
+
+    recipe: dict[str, Any]
+    seconds: float
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a model. Fields that a newer Hearth wrote are ignored.
 
@@ -32,7 +46,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         in_place: the owner's folder, for a model that was registered and not copied.
         aliases: other names of the model.
         sampling: what the model's maker recommends, by key of the settings file's `[defaults]`.
+        quality: what quantizing it on this machine did to it, as far as that was measured.
         files: by path relative to the model folder, with forward slashes.
+        quantization: of a model that was made on this machine.
     """
 
     version: int
@@ -45,7 +61,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     in_place: str = ""
     aliases: tuple[str, ...] = ()
     sampling: dict[str, float] = {}
+    quality: QualityReport | None = None
     files: dict[str, ManifestFile] = {}
+    quantization: Quantization | None = None
 
 
 def read_manifest(folder: Path) -> Manifest:

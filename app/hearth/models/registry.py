@@ -1,7 +1,7 @@
 """The models on this machine: a folder each, with a manifest.
 
-A copied model appears by one rename, when it is whole; until then it lies in `.incoming`. A removed one lies in
-`.trash` until the program closes or uses another folder. A model that was registered in place has a folder with a
+A copied model appears by one rename, when it is whole; until then it lies in `.incoming`. One that is quantized here
+grows in `.quantizing`, where what was stopped half-way waits to be gone on with. A removed one lies in `.trash` until the program closes or uses another folder. A model that was registered in place has a folder with a
 manifest only, and its own files, which belong to the owner, are never touched. Models that are part of Hearth lie
 among its resources, where nothing is ever written.
 """
@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,10 +41,11 @@ from hearth.model_folder import genai_config
 from hearth.model_folder import manifest as manifest_file
 from hearth.model_folder.confinement import Confinement
 from hearth.model_folder.folder import ModelFolder
-from hearth.model_folder.manifest import VERSION, Manifest, read_manifest, write_manifest
+from hearth.model_folder.manifest import VERSION, Manifest, Quantization, read_manifest, write_manifest
+from hearth.model_folder.quality import QualityReport
 from hearth.models import names
 from hearth.models.copying import SPARE_BYTES, CancelledCallback, ProgressCallback, Transfer
-from hearth.models.workspace import Workspace
+from hearth.models.workspace import QUANTIZING, Workspace
 from hearth.paths import models_folder, resource
 
 log = logging.getLogger(__name__)
@@ -213,6 +214,68 @@ class ModelRegistry:
             self._move(made, name)
         finally:
             shutil.rmtree(made, ignore_errors=True)
+        return _entry(self.root / name)
+
+    @contextmanager
+    def building(self, name: str) -> Iterator[Path]:
+        """A place on the models' disk to build the model `name` in, for as long as that takes; `add_built` takes it from there.
+
+        Raises:
+            ModelNameInvalid, ModelNameTaken: the name cannot be used.
+            ModelFolderMissing, ModelsFolderUnusable: it cannot be stored.
+            ModelsBusy: the models are being moved.
+        """
+        with self._writing():
+            self._check_free(name)
+            check_models_folder(self.root)
+            try:
+                yield self.work_folder(name)
+            finally:
+                with suppress(OSError):  # not there, or others are built in it
+                    (self.root / QUANTIZING).rmdir()
+
+    def work_folder(self, name: str) -> Path:
+        """Where the model `name` is built; it need not be there.
+
+        Raises:
+            ModelNameInvalid: that is no name.
+        """
+        names.check_name(name)
+        return self.root / QUANTIZING / name
+
+    def add_built(
+        self,
+        made: Path,
+        *,
+        name: str,
+        source: Path,
+        quantization: Quantization,
+        quality: QualityReport | None = None,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelledCallback | None = None,
+    ) -> ModelEntry:
+        """Check the finished model in the folder `made`, and move it into the store.
+
+        Raises:
+            ModelNameTaken: somebody was faster.
+            DiskFull, HomeUnwritable: it cannot be moved.
+            ImportCancelled: `cancelled` said so; it stays where it is.
+            HearthError: whatever ModelFolder.open finds wrong with it.
+        """
+        folder = ModelFolder.open(made)
+        transfer = Transfer(folder.bytes, progress, cancelled)
+        manifest = Manifest(
+            version=VERSION,
+            name=name,
+            source=str(source),
+            imported_at=datetime.now(UTC),
+            files={_relative(folder, file): transfer.hash(file) for file in folder.files()},
+            quantization=quantization,
+            quality=quality,
+        )
+        self._check_free(name)
+        self._write(made, manifest)
+        self._move(made, name)
         return _entry(self.root / name)
 
     def alias(self, name: str, alias: str) -> None:

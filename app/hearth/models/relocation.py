@@ -28,6 +28,7 @@ from hearth.errors import (
 )
 from hearth.i18n import tr
 from hearth.models.copying import SPARE_BYTES, CancelledCallback, ProgressCallback, Transfer
+from hearth.models.workspace import QUANTIZING
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +163,7 @@ class Relocation:
             except OSError as error:
                 log.warning("%s could not be deleted: %s", old, error)
                 stays = OldModelsStay(path=str(old), reason=because(error))
+        shutil.rmtree(self.source / QUANTIZING, ignore_errors=True)  # nobody would look for it there any more
         for folder in (".incoming", ".trash"):
             with suppress(OSError):  # not there, or another process works in it
                 (self.source / folder).rmdir()

@@ -15,6 +15,9 @@ import psutil
 
 from hearth.errors import writing_failed
 
+# Of the models' folder: what is being quantized. It belongs to no process, since a later one goes on with it.
+QUANTIZING = ".quantizing"
+
 
 class Workspace:
     """A folder of such folders."""

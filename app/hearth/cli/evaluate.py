@@ -1,0 +1,69 @@
+"""`hearth evaluate`: how good a model is on a text, and how close to another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hearth.cli.opening import open_hearth
+from hearth.cli.output import step_progress, write, write_json, write_pairs
+from hearth.cli.quality_tables import write_measured
+from hearth.errors import InputInvalid, because
+from hearth.i18n import tr
+
+if TYPE_CHECKING:
+    from hearth.model_folder.quality import Evaluation
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar=tr("MODEL"), help=tr("Name or alias of a model."))],
+    text: Annotated[Path, typer.Option(metavar=tr("FILE"), help=tr("The text, in UTF-8."))],
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar=tr("MODEL"), help=tr("Another form of the same model, to compare with.")),
+    ] = None,
+    threads: Annotated[
+        int, typer.Option(metavar=tr("NUMBER"), min=0, help=tr("Processor threads; 0 lets Hearth choose."))
+    ] = 0,
+    json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
+) -> None:
+    """Read the text with the model, write parts of it, and report."""
+    content = _read(text)
+    with open_hearth() as hearth:
+        from hearth.services.quality import evaluate_model
+
+        words = tr("Measuring {name}…", name=model)
+        with step_progress(words) as report:
+            evaluation = evaluate_model(
+                hearth,
+                model,
+                content,
+                reference=reference,
+                threads=threads,
+                advance=lambda done, whole: report(words, done, whole),
+            )
+    if json:
+        write_json(evaluation)
+    else:
+        _write(model, text, evaluation)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputInvalid(reason=tr("{path} is not UTF-8 text", path=file)) from error
+    except OSError as error:
+        raise InputInvalid(reason=tr("{path}: {reason}", path=file, reason=because(error))) from error
+
+
+def _write(model: str, file: Path, evaluation: Evaluation) -> None:
+    read = tr("{n} tokens in windows of {length}", n=evaluation.tokens, length=evaluation.window)
+    pairs = [(tr("Model"), model), (tr("Text"), tr("{text} ({detail})", text=str(file), detail=read))]
+    if evaluation.reference:
+        pairs.append((tr("Reference"), evaluation.reference))
+    write_pairs([*pairs, (tr("Time"), tr("{n} s", n=f"{evaluation.seconds:.1f}"))])
+    write("")
+    write_measured(evaluation.measured)

@@ -1,0 +1,54 @@
+"""Every architecture that can be built, by the `model_type` of its checkpoints."""
+
+from __future__ import annotations
+
+from hearth.errors import ModelFileInvalid, ModelUnsupported
+from hearth.i18n import tr
+from hearth.quantize.architectures.architecture import Architecture
+from hearth.quantize.architectures.gemma2 import gemma2
+from hearth.quantize.architectures.gemma3 import gemma3
+from hearth.quantize.architectures.granite import granite
+from hearth.quantize.architectures.llama import llama
+from hearth.quantize.architectures.mistral import mistral
+from hearth.quantize.architectures.olmo2 import olmo2
+from hearth.quantize.architectures.phi3 import phi3
+from hearth.quantize.architectures.qwen2 import qwen2
+from hearth.quantize.architectures.qwen3 import qwen3
+from hearth.quantize.architectures.qwen3_moe import qwen3_moe
+from hearth.quantize.architectures.smollm3 import smollm3
+from hearth.quantize.checkpoint.checkpoint import CONFIG, Checkpoint
+from hearth.quantize.decoder import Decoder
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "gemma2": gemma2,
+    "gemma3": gemma3,
+    "gemma3_text": gemma3,
+    "granite": granite,
+    "llama": llama,
+    "mistral": mistral,
+    "olmo2": olmo2,
+    "phi3": phi3,
+    "qwen2": qwen2,
+    "qwen3": qwen3,
+    "qwen3_moe": qwen3_moe,
+    "smollm3": smollm3,
+}
+
+
+def describe(checkpoint: Checkpoint) -> Decoder:
+    """The checkpoint's decoder.
+
+    Raises:
+        ModelUnsupported: its architecture is not known.
+        ModelFileInvalid: it is known, but a setting or a tensor is not as it should be.
+    """
+    try:
+        architecture = ARCHITECTURES[checkpoint.model_type]
+    except KeyError:
+        reason = tr("Hearth cannot build models of the kind “{kind}” yet", kind=checkpoint.model_type[:40])
+        raise ModelUnsupported(name=checkpoint.folder.name, reason=reason) from None
+    try:
+        return architecture(checkpoint)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        reason = tr("one of its settings makes no sense ({detail})", detail=error)
+        raise ModelFileInvalid(file=str(checkpoint.folder / CONFIG), reason=reason) from error

@@ -1,0 +1,244 @@
+"""From a checkpoint to a model folder in onnxruntime-genai's format, one piece of one tensor at a time."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from hearth import __version__
+from hearth.errors import ModelFileInvalid, because
+from hearth.model_folder.digest import files_digest
+from hearth.quantize.architectures.registry import describe
+from hearth.quantize.calibration.calibration import Calibration, Calibrator
+from hearth.quantize.calibration.text import BUILT_IN, calibration_tokens
+from hearth.quantize.checkpoint.checkpoint import CONFIG, Checkpoint
+from hearth.quantize.data_file import Place, lay_out, piece_rows, write_data
+from hearth.quantize.decoder import Decoder
+from hearth.quantize.graph.decoder_graph import decoder_graph, layer_prefix
+from hearth.quantize.graph.graph import DATA_FILE, Graph
+from hearth.quantize.journal import Journal
+from hearth.quantize.mixed_precision import open_schemes, resolve
+from hearth.quantize.recipe import NO_TEXT, Recipe
+from hearth.quantize.rounding.rounding import ROUNDINGS
+from hearth.quantize.rounding.scheme import Scheme
+from hearth.quantize.shapes import check_shapes
+from hearth.quantize.side_files import write_side_files
+from hearth.quantize.weights import Weight
+
+GRAPH_FILE = "model.onnx"
+# For each number that a thread works on: as it is stored, as float32, and all that it becomes until it is written.
+_BYTES_PER_NUMBER = 80
+_BASE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is known before the first weight is read.
+
+    Attributes:
+        places: of the tensors in the file of weights, which has `bytes` bytes.
+        found: what calibration has shown; grows while a model is written that needs it layer by layer.
+        numbers: of the checkpoint that go into it.
+    """
+
+    checkpoint: Checkpoint
+    recipe: Recipe
+    decoder: Decoder
+    graph: Graph
+    places: dict[str, Place]
+    bytes: int
+    found: Calibration
+
+    @property
+    def numbers(self) -> int:
+        return sum(weight.rows * weight.row_numbers for weight in self.graph.weights)
+
+    def memory_bytes(self, threads: int) -> int:
+        """What building takes at most, about."""
+        largest = max(piece_rows(weight) * weight.row_numbers for weight in self.graph.weights)
+        return _BASE_BYTES + threads * largest * _BYTES_PER_NUMBER
+
+    def key(self) -> str:
+        """Names the result: the same key is the same bytes.
+
+        Raises:
+            ModelFileInvalid: the checkpoint cannot be read.
+        """
+        folder = self.checkpoint.folder
+        try:
+            source = files_digest((folder / CONFIG, *self.checkpoint.files))
+        except OSError as error:
+            raise ModelFileInvalid(file=str(folder), reason=because(error)) from error
+        digest = hashlib.sha256(f"{__version__} {source}".encode())
+        digest.update(msgspec.json.encode(self.recipe))
+        digest.update(self.graph.model(self.places).SerializeToString())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What was made.
+
+    Attributes:
+        recipe: with every choice made.
+        numbers: of the checkpoint that went into it.
+    """
+
+    decoder: Decoder
+    recipe: Recipe
+    numbers: int
+    bytes: int
+
+
+@dataclass
+class Steps:
+    """How far all passes over the checkpoint are together.
+
+    Attributes:
+        tell: told how many numbers are done, of how many, on any thread; what it raises ends the building.
+    """
+
+    whole: int
+    tell: Callable[[int, int], None]
+    done: int = 0
+
+    @classmethod
+    def of(cls, plan: Plan, tell: Callable[[int, int], None]) -> Steps:
+        recipe = plan.recipe
+        passes = 1 + recipe.is_calibrated + (recipe.has_feedback and recipe.mixed is not None)
+        return cls(passes * plan.numbers, tell)
+
+    def count(self, numbers: int) -> None:
+        self.done += numbers
+        self.tell(min(self.done, self.whole), self.whole)
+
+
+def plan(checkpoint: Checkpoint, recipe: Recipe) -> Plan:
+    """What the model will be; its size is about right where the recipe leaves choices open.
+
+    Raises:
+        ModelUnsupported, CheckpointUnsupported: the architecture, or something in it, is not known.
+        ModelFileInvalid, ModelFileTruncated: the checkpoint fails a check.
+    """
+    decoder = describe(checkpoint)
+    check_shapes(decoder, checkpoint)
+    return _planned(checkpoint, decoder, recipe, Calibration())
+
+
+def _planned(checkpoint: Checkpoint, decoder: Decoder, recipe: Recipe, found: Calibration) -> Plan:
+    graph = decoder_graph(decoder, checkpoint, recipe, found.inputs)
+    places, size = lay_out(graph.weights)
+    return Plan(checkpoint, recipe, decoder, graph, places, size, found)
+
+
+def build(
+    checkpoint: Checkpoint,
+    recipe: Recipe,
+    out: Path,
+    threads: int,
+    advance: Callable[[int, int], None],
+) -> Built:
+    """Plan a model, make what choices its recipe leaves, and write it; see `plan`, `calibrate` and `write`."""
+    planned = plan(checkpoint, recipe)
+    steps = Steps.of(planned, advance)
+    return write(calibrate(planned, threads, steps), out, threads, steps)
+
+
+def calibrate(planned: Plan, threads: int, steps: Steps) -> Plan:
+    """The plan with its choices made, and with what rounding needs to know of the whole model.
+
+    Raises:
+        BudgetTooSmall, CalibrationInvalid: the recipe asks for what is not to be had.
+        ModelFileInvalid, ModelFileTruncated, ModelFileMissing: the checkpoint fails a check.
+    """
+    recipe = planned.recipe
+    if not recipe.is_calibrated or (recipe.has_feedback and recipe.mixed is None):
+        return planned
+    found = Calibration()
+    _calibrator(planned, threads, steps, partial(open_schemes, recipe)).run(found, _go_on)
+    chosen = resolve(recipe, found, planned.decoder.head.weight is None)
+    return _planned(planned.checkpoint, planned.decoder, chosen, found)
+
+
+def write(planned: Plan, out: Path, threads: int, steps: Steps, journal: Journal | None = None) -> Built:
+    """Write the model to the folder `out`, which is there, and empty but for what the journal knows.
+
+    Args:
+        journal: what is done already; of no use where rounding needs feedback, layer by layer.
+
+    Raises:
+        ModelFileInvalid, ModelFileTruncated, ModelFileMissing: the checkpoint fails a check.
+        OSError: the folder cannot be written.
+    """
+    data, graph = out / DATA_FILE, planned.graph
+    with data.open("ab") as stream:
+        _allocate(stream, planned.bytes)
+    if planned.recipe.has_feedback:
+        _write_layers(planned, data, threads, steps)
+    else:
+        write_data(data, graph.weights, planned.places, threads, steps.count, journal)
+    write_side_files(planned.checkpoint, planned.decoder, out)
+    (out / GRAPH_FILE).write_bytes(graph.model(planned.places).SerializeToString())
+    return Built(planned.decoder, planned.recipe, planned.numbers, planned.bytes)
+
+
+def _write_layers(planned: Plan, data: Path, threads: int, steps: Steps) -> None:
+    """Each layer's weights right after it was run: what they need of its inputs is too large to be kept for all."""
+    waiting = list(planned.graph.weights)
+
+    def write_some(weights: Sequence[Weight]) -> None:
+        write_data(data, weights, planned.places, threads, steps.count)
+
+    def write_layer(number: int) -> None:
+        prefix = layer_prefix(number)
+        write_some([weight for weight in waiting if weight.tensors[0].name.startswith(prefix)])
+        waiting[:] = [weight for weight in waiting if not weight.tensors[0].name.startswith(prefix)]
+
+    _calibrator(planned, threads, steps, _nothing_open).run(planned.found, write_layer)
+    write_some(waiting)
+
+
+def _calibrator(
+    planned: Plan, threads: int, steps: Steps, schemes: Callable[[str], Sequence[Scheme]]
+) -> Calibrator:
+    recipe, checkpoint = planned.recipe, planned.checkpoint
+    source = BUILT_IN if recipe.calibration == NO_TEXT else recipe.calibration
+    tokens = calibration_tokens(source, checkpoint, planned.decoder.context_length, recipe.calibration_tokens)
+    return Calibrator(
+        checkpoint,
+        planned.decoder,
+        tokens,
+        ROUNDINGS[recipe.rounding],
+        schemes,
+        recipe.has_feedback,
+        threads,
+        steps.count,
+    )
+
+
+def _nothing_open(_module: str) -> Sequence[Scheme]:
+    """Every matrix has its scheme."""
+    return ()
+
+
+def _go_on(_layer: int) -> None:
+    """Nothing is done after a layer."""
+
+
+def _allocate(stream: IO[bytes], size: int) -> None:
+    """Give the file its size, and where the system can do that, the space on the disk at once."""
+    stream.truncate(size)
+    if size and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(stream.fileno(), 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # this file system cannot
+                raise

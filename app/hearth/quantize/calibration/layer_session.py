@@ -1,0 +1,87 @@
+"""One layer of the unquantized model, run by ONNX Runtime with weights that may be replaced for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+from onnx import TensorProto
+
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.decoder import Decoder
+from hearth.quantize.graph.decoder_graph import decoder_layer
+from hearth.quantize.graph.graph import Graph
+from hearth.quantize.graph.linear import Product, Writer
+from hearth.quantize.graph.norms import Residual
+from hearth.quantize.graph.positions import Positions
+from hearth.quantize.recipe import Recipe
+from hearth.quantize.weights import Weight
+
+_FLOATS = Recipe(name="float32", bits=32)
+OUTPUT = "output"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSession:
+    """A layer with its weights in memory.
+
+    Attributes:
+        products: as in `Writer`.
+        feeds: float32 weights by their tensors' names, and an empty past.
+    """
+
+    session: ort.InferenceSession
+    products: dict[str, Product]
+    feeds: dict[str, np.ndarray]
+
+    @classmethod
+    def open(cls, checkpoint: Checkpoint, decoder: Decoder, number: int, threads: int) -> LayerSession:
+        """Read layer `number`.
+
+        Raises:
+            ModelFileInvalid, ModelFileTruncated: the checkpoint fails a check.
+        """
+        graph = Graph()
+        writer = Writer(graph, checkpoint, _FLOATS)
+        ids = graph.input("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
+        mask = graph.input("attention_mask", TensorProto.INT64, ["batch_size", "total_sequence_length"])
+        positions = Positions(writer, decoder.context_length)
+        positions.read(ids, mask)
+        shape: list[int | str] = ["batch_size", "sequence_length", decoder.hidden_size]
+        residual = Residual(writer, graph.input("hidden", TensorProto.FLOAT, shape))
+        decoder_layer(writer, residual, decoder.layers[number], number, positions)
+        graph.node("Identity", [residual.settle("sum")], OUTPUT)
+        for name in dict.fromkeys([OUTPUT, *(product.source for product in writer.products.values())]):
+            graph.output(name, TensorProto.FLOAT, [*shape[:2], f"{name}_channels"])
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        model = graph.model_without_weights().SerializeToString()
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        attention = decoder.layers[number].attention
+        past = np.zeros((1, attention.kv_heads, 0, attention.head_dim), np.float32)
+        feeds = {f"past_key_values.{number}.{kind}": past for kind in ("key", "value")}
+        return cls(session, writer.products, feeds | dict(map(_whole, graph.weights)))
+
+    def run(
+        self, hidden: np.ndarray, outputs: Sequence[str], replaced: Mapping[str, np.ndarray] | None = None
+    ) -> list[np.ndarray]:
+        """These outputs, each [tokens, channels].
+
+        Args:
+            hidden: float32 [tokens, hidden_size], one sequence from its start.
+            replaced: matrices other than the layer's own, by their modules' names.
+        """
+        given = {f"{name}.weight": values for name, values in (replaced or {}).items()}
+        mask = np.ones((1, len(hidden)), np.int64)
+        # Of the tokens it matters only how many there are.
+        feeds = {**self.feeds, **given, "hidden": hidden[None], "attention_mask": mask, "input_ids": mask}
+        return [output[0] for output in self.session.run(list(outputs), feeds)]
+
+
+def _whole(weight: Weight) -> tuple[str, np.ndarray]:
+    (tensor,) = weight.tensors
+    (values,) = weight.make(0, weight.rows)
+    return tensor.name, values.reshape(tensor.shape)

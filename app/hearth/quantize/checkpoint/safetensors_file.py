@@ -1,0 +1,72 @@
+"""The header of a safetensors file: https://huggingface.co/docs/safetensors, section Format.
+
+Read here and not by the format's library, which gives whole tensors only, and no bfloat16 without torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from hearth.errors import ModelFileInvalid, ModelFileTruncated, because
+from hearth.i18n import tr
+from hearth.model_folder.json_file import decode_json
+from hearth.quantize.checkpoint.stored_tensor import StoredTensor, bytes_of
+
+# The limit of the format's own library.
+_HEADER_MAX_BYTES = 100_000_000
+_LENGTH_BYTES = 8
+_METADATA = "__metadata__"
+
+
+class _Entry(msgspec.Struct):
+    dtype: str
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+
+
+def read_safetensors(file: Path) -> dict[str, StoredTensor]:
+    """The tensors of one file by name; none of their values is read.
+
+    Raises:
+        ModelFileInvalid: it is no such file, or a tensor's place makes no sense.
+        ModelFileTruncated: it ends before a tensor does.
+    """
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+            if size < _LENGTH_BYTES or not 2 <= length <= _HEADER_MAX_BYTES:
+                raise ModelFileInvalid(file=str(file), reason=tr("it is no safetensors file"))
+            header = stream.read(length)
+    except OSError as error:
+        raise ModelFileInvalid(file=str(file), reason=because(error)) from error
+    begin = _LENGTH_BYTES + length
+    if len(header) < length:
+        raise ModelFileTruncated(file=str(file), actual=size, expected=begin)
+    raw = decode_json(file, header, dict[str, msgspec.Raw])
+    raw.pop(_METADATA, None)
+    return {
+        name: _tensor(file, name, decode_json(file, bytes(entry), _Entry), begin, size)
+        for name, entry in raw.items()
+    }
+
+
+def _tensor(file: Path, name: str, entry: _Entry, begin: int, size: int) -> StoredTensor:
+    first, last = entry.data_offsets
+    needed = bytes_of(entry.dtype, entry.shape)
+    if needed is None:
+        reason = tr("its tensor “{name}” has the type {type}", name=name[:100], type=entry.dtype[:20])
+        raise ModelFileInvalid(file=str(file), reason=reason)
+    if first < 0 or min(entry.shape, default=0) < 0 or last - first != needed:
+        reason = tr(
+            "its tensor “{name}” has {length} bytes where its shape needs {needed}",
+            name=name[:100],
+            length=last - first,
+            needed=needed,
+        )
+        raise ModelFileInvalid(file=str(file), reason=reason)
+    if begin + last > size:
+        raise ModelFileTruncated(file=str(file), actual=size, expected=begin + last)
+    return StoredTensor(file, name, entry.dtype, entry.shape, begin + first)

@@ -1,0 +1,120 @@
+"""A matrix product in the graph, with its weights as floats or as integers in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from onnx import TensorProto
+
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.decoder import Rows
+from hearth.quantize.graph.graph import Graph
+from hearth.quantize.recipe import Recipe
+from hearth.quantize.repacked_weight import RepackedWeight, packed_scheme
+from hearth.quantize.rounding.inputs import Inputs
+from hearth.quantize.rounding.rounding import ROUNDINGS
+from hearth.quantize.rounding.scheme import Scheme
+from hearth.quantize.weights import FloatWeight, Matrix, RoundedWeight, Source, Tensor, VectorWeight
+
+MatrixWeight = FloatWeight | RoundedWeight | RepackedWeight
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """source @ matrix.T; `source` is the name of a tensor of the graph."""
+
+    source: str
+    matrix: Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What every part of the graph is written with.
+
+    Attributes:
+        inputs: what calibration has shown of each matrix, by its module's name; weights are made with what is there then.
+        products: every product with a matrix of the checkpoint, by its module's name.
+        float_type: of what flows through the graph, of TensorProto.
+    """
+
+    graph: Graph
+    checkpoint: Checkpoint
+    recipe: Recipe
+    inputs: Mapping[str, Inputs] = field(default_factory=dict)
+    products: dict[str, Product] = field(default_factory=dict)
+
+    @property
+    def float_type(self) -> int:
+        return TensorProto.FLOAT16 if self.recipe.target_is_gpu else TensorProto.FLOAT
+
+    def matrix(self, parts: tuple[Rows, ...]) -> Matrix:
+        return Matrix(self.checkpoint, parts)
+
+
+def linear(
+    writer: Writer, name: str, source: str, parts: tuple[Rows, ...], scheme: Scheme | None = None
+) -> str:
+    """source @ matrix.T + bias; `name` is the module's, such as `model.layers.0.mlp.down_proj`.
+
+    Args:
+        scheme: how the matrix is kept, whatever the recipe says.
+    """
+    matrix = writer.matrix(parts)
+    writer.products[name] = Product(source, matrix)
+    weight = matrix_weight(writer, name, matrix, scheme)
+    product = product_with(writer, f"{name}/MatMul", source, weight)
+    if not matrix.has_bias:
+        return product
+    bias = Tensor(f"{name}.bias", writer.float_type, (matrix.rows,))
+    (bias_name,) = writer.graph.weight(VectorWeight(bias, matrix.bias))
+    return writer.graph.node("Add", [product, bias_name], f"{name}/Add")
+
+
+def matrix_weight(writer: Writer, name: str, matrix: Source, scheme: Scheme | None = None) -> MatrixWeight:
+    """The matrix as the checkpoint has it where that is integers, else as the scheme or the recipe wants it.
+
+    It is not yet in the graph.
+    """
+    packed = packed_scheme(matrix) if isinstance(matrix, Matrix) else None
+    scheme = packed or scheme or writer.recipe.scheme_for(name)
+    rows, columns = matrix.rows, matrix.columns
+    if scheme.is_float:
+        data_type = TensorProto.FLOAT16 if scheme.bits == 16 else TensorProto.FLOAT
+        return FloatWeight(Tensor(f"{name}.weight", data_type, (rows, columns)), matrix)
+    blocks = -(-columns // scheme.block_size)
+    block_bytes = scheme.block_size * scheme.bits // 8
+    zero_bytes = -(-blocks * scheme.bits // 8)
+    data = Tensor(f"{name}.weight_Q{scheme.bits}", TensorProto.UINT8, (rows, blocks, block_bytes))
+    scales = Tensor(f"{name}.weight_scales", writer.float_type, (rows, blocks))
+    zero_points = (
+        None if scheme.is_symmetric else Tensor(f"{name}.weight_zp", TensorProto.UINT8, (rows, zero_bytes))
+    )
+    if packed and isinstance(matrix, Matrix):
+        return RepackedWeight(data, scales, zero_points, matrix, scheme)
+    rounding = ROUNDINGS[writer.recipe.rounding]
+    return RoundedWeight(
+        data, scales, zero_points, matrix, scheme, rounding, inputs=lambda: writer.inputs.get(name)
+    )
+
+
+def product_with(writer: Writer, output: str, source: str, weight: MatrixWeight) -> str:
+    """source @ weight.T, with the weight put into the graph unless it is there."""
+    graph = writer.graph
+    names = [tensor.name for tensor in weight.tensors]
+    graph.weight_once(weight)
+    if isinstance(weight, FloatWeight):
+        tensor = weight.tensor.name
+        if weight.tensor.data_type != writer.float_type:
+            tensor = graph.node("Cast", [tensor], f"{tensor}/Cast", to=writer.float_type)
+        return graph.contrib("FusedMatMul", [source, tensor], output, transB=1)
+    return graph.contrib(
+        "MatMulNBits",
+        [source, *names],
+        output,
+        K=weight.matrix.columns,
+        N=weight.matrix.rows,
+        bits=weight.scheme.bits,
+        block_size=weight.scheme.block_size,
+        accuracy_level=writer.recipe.accuracy_level,
+    )

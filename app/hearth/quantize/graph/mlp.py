@@ -1,0 +1,27 @@
+"""Feed-forward networks in the graph."""
+
+from __future__ import annotations
+
+from hearth.quantize.decoder import Activation, Mlp
+from hearth.quantize.graph.linear import Writer, linear
+
+
+def mlp(writer: Writer, name: str, source: str, part: Mlp) -> str:
+    """down(activation(gate(x)) * up(x))."""
+    graph = writer.graph
+    gate = linear(writer, f"{name}.gate_proj", source, part.gate)
+    up = linear(writer, f"{name}.up_proj", source, part.up)
+    active = activate(writer, f"{name}.act_fn", gate, part.activation)
+    product = graph.node("Mul", [active, up], f"{name}/Mul")
+    return linear(writer, f"{name}.down_proj", product, part.down)
+
+
+def activate(writer: Writer, name: str, source: str, activation: Activation) -> str:
+    """The activation of each number."""
+    graph = writer.graph
+    match activation:
+        case Activation.SILU:
+            sigmoid = graph.node("Sigmoid", [source], f"{name}/Sigmoid")
+            return graph.node("Mul", [source, sigmoid], f"{name}/Mul")
+        case Activation.GELU_TANH:
+            return graph.node("Gelu", [source], f"{name}/Gelu", approximate="tanh")

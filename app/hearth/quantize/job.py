@@ -1,0 +1,179 @@
+"""The process that quantizes: reads its job from standard input, builds the model, and tells how far it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import psutil
+
+from hearth.errors import HearthError, QuantizeMemory, QuantizeRoom, writing_failed
+from hearth.i18n import use_language
+from hearth.quantize.builder import Plan, Steps, calibrate, plan, write
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.graph.graph import DATA_FILE
+from hearth.quantize.protocol import Done, Failed, Job, Message, Progress
+from hearth.quantize.recipe import Recipe
+from hearth.quantize.work_folder import WorkFolder
+
+log = logging.getLogger(__name__)
+
+_TELL_SECONDS = 0.25
+# Left free on the disk: for the tokenizer, and so that the database can still be written.
+_SPARE_BYTES = 128 << 20
+_NICENESS = 10
+
+
+def serve() -> int:
+    """Do the job on standard input; the exit code."""
+    _be_modest()
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
+    )
+    # Not buffered by sys.stdin: a thread in a read of it would keep the interpreter from ending.
+    reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what anybody else prints must not get between the lines
+    job = msgspec.json.decode(reader.readline(), type=Job)
+    use_language(job.language)
+    threading.Thread(target=_end_with, args=(reader,), daemon=True).start()
+    teller = _Teller(writer)
+    try:
+        run(job, teller)
+    except HearthError as error:
+        teller.end(Failed(code=error.code, params=error.params))
+        return 1
+    return 0
+
+
+def run(job: Job, teller: _Teller) -> None:
+    """Build the model, or go on with it.
+
+    Raises:
+        HearthError: what prevents it. What was done before is deleted if this process had begun to write.
+    """
+    started = time.monotonic()
+    work = WorkFolder(Path(job.work))
+    try:
+        with work.held():
+            try:
+                recipe = _build(job, work, teller)
+            except (HearthError, OSError, MemoryError):
+                log.info("%s is not quantized", job.name, exc_info=True)
+                if not work.has_work or teller.has_begun:
+                    work.clear()
+                    shutil.rmtree(work.path, ignore_errors=True)
+                raise
+    except MemoryError as error:
+        raise QuantizeMemory(needed=_mb(job.memory_bytes), free=0) from error
+    except OSError as error:
+        raise writing_failed(work.path, error) from error
+    teller.end(Done(seconds=time.monotonic() - started, recipe=recipe))
+
+
+def _build(job: Job, work: WorkFolder, teller: _Teller) -> Recipe:
+    """Write the model; the recipe with every choice made."""
+    planned = plan(Checkpoint.open(Path(job.source)), job.recipe)
+    data = work.model / DATA_FILE
+    _check_memory(job, planned)
+    _check_disk(planned, work.path, data)
+    steps = Steps.of(planned, teller.advance)
+    teller.begin(steps.whole)
+    # Choices are made anew after a kill: they are the same, and what was written with them still counts.
+    chosen = calibrate(planned, job.threads, steps)
+    journal = work.journal(chosen.key(), data, chosen.bytes, job.note_seconds)
+    built = write(chosen, work.model, job.threads, steps, journal)
+    for file in work.model.iterdir():
+        with file.open("r+b") as stream:
+            os.fsync(stream.fileno())
+    return built.recipe
+
+
+def _check_memory(job: Job, planned: Plan) -> None:
+    needed = planned.memory_bytes(job.threads)
+    free = min(job.memory_bytes, psutil.virtual_memory().available)
+    if needed > free:
+        raise QuantizeMemory(needed=_mb(needed), free=_mb(free))
+
+
+def _check_disk(planned: Plan, folder: Path, data: Path) -> None:
+    taken = 0
+    if data.exists():
+        state = data.stat()
+        taken = min(planned.bytes, state.st_blocks * 512 if hasattr(state, "st_blocks") else state.st_size)
+    needed = planned.bytes - taken + _SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise QuantizeRoom(needed=_mb(needed), path=str(folder.parent), free=_mb(free))
+
+
+def _mb(count: int) -> int:
+    return -(-count // 1_000_000)
+
+
+class _Teller:
+    """Tells the caller how far the work is, on a thread of its own."""
+
+    def __init__(self, writer: IO[bytes]) -> None:
+        self._writer = writer
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._done = self._total = 0
+        self._begun: float | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether writing has."""
+        return self._begun is not None
+
+    def begin(self, total: int) -> None:
+        self._total = total
+        self._begun = time.monotonic()
+        threading.Thread(target=self._tell, daemon=True).start()
+
+    def advance(self, done: int, total: int) -> None:
+        """So much is done; what an earlier process did comes first, and takes no time."""
+        self._done, self._total = done, total
+
+    def end(self, message: Message) -> None:
+        """The last word."""
+        self._ended.set()
+        self._send(message)
+
+    def _tell(self) -> None:
+        first, begun = None, 0.0
+        while not self._ended.wait(_TELL_SECONDS):
+            done, now = self._done, time.monotonic()
+            if first is None:
+                first, begun = done, now
+            speed = (done - first) / (now - begun) if now > begun else 0
+            left = (self._total - done) / speed if speed else None
+            self._send(Progress(done=done, total=self._total, seconds_left=left))
+
+    def _send(self, message: Message) -> None:
+        with self._lock, suppress(OSError):  # a caller that is gone ends this process by another way
+            self._writer.write(msgspec.json.encode(message) + b"\n")
+            self._writer.flush()
+
+
+def _be_modest() -> None:
+    """Let everybody else go first; and if memory runs out, be the one who goes."""
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
+    with suppress(OSError):  # Linux only
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _end_with(stream: IO[bytes]) -> None:
+    """End where the caller does. What is noted in the journal is what a later process goes on from."""
+    stream.read()
+    os._exit(1)

@@ -1,0 +1,140 @@
+"""Which matrix gets how many bits: the least loss within a budget."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import pairwise
+
+import msgspec
+
+from hearth.errors import BudgetTooSmall
+from hearth.quantize.calibration.calibration import Calibration
+from hearth.quantize.recipe import EMBEDDING, HEAD, Override, Recipe
+from hearth.quantize.rounding.scheme import Scheme
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One scheme for a matrix: what it takes in bytes, and what it spoils."""
+
+    scheme: Scheme
+    bytes: int
+    loss: float
+
+
+def open_schemes(recipe: Recipe, name: str) -> list[Scheme]:
+    """What the recipe leaves open for the matrix of this module; nothing where it says its bits."""
+    if recipe.mixed is None:
+        return []
+    said = [override for override in recipe.overrides if fnmatchcase(name, override.pattern)]
+    is_said = any(override.bits for override in said)
+    if name in (HEAD, EMBEDDING):
+        is_said = is_said or bool(recipe.head_bits)
+    if name == EMBEDDING:
+        is_said = is_said or bool(recipe.embedding_bits)
+    if is_said:
+        return []
+    scheme = recipe.scheme_for(name)
+    sizes = recipe.mixed.block_sizes
+    if not sizes or any(override.block_size for override in said):
+        sizes = (scheme.block_size,)
+    return [
+        Scheme(bits, block_size, scheme.is_symmetric) for bits in recipe.mixed.bits for block_size in sizes
+    ]
+
+
+def resolve(recipe: Recipe, found: Calibration, is_tied: bool) -> Recipe:
+    """The recipe with its choices made: plain overrides in place of a budget.
+
+    Args:
+        is_tied: whether head and embedding are one matrix; it is then kept once, unless the recipe parts them.
+
+    Raises:
+        BudgetTooSmall: the fewest bits take more than the budget.
+    """
+    if recipe.mixed is None:
+        return recipe
+    open_for = {name: open_schemes(recipe, name) for name in found.matrices}
+    is_one = is_tied and recipe.shares_embedding and bool(open_for[HEAD]) == bool(open_for[EMBEDDING])
+    options: dict[str, list[Option]] = {}
+    fixed, numbers = 0, 0
+    for name, matrix in found.matrices.items():
+        if is_one and name == EMBEDDING:
+            continue
+        shape = (matrix.rows, matrix.columns, recipe.scale_bytes)
+        numbers += matrix.rows * matrix.columns
+        if not open_for[name]:
+            fixed += recipe.scheme_for(name).bytes(*shape)
+            continue
+        options[name] = []
+        for scheme in open_for[name]:
+            loss = found.losses[name][scheme]
+            if is_one and name == HEAD:
+                loss += found.losses[EMBEDDING][scheme]
+            options[name].append(Option(scheme, scheme.bytes(*shape), loss))
+    chosen = choose(options, (recipe.mixed.bytes or int(recipe.mixed.bits_per_weight * numbers / 8)) - fixed)
+    if is_one and HEAD in chosen:
+        chosen[EMBEDDING] = chosen[HEAD]
+    return _written(recipe, chosen)
+
+
+def choose(options: Mapping[str, Sequence[Option]], budget: int) -> dict[str, Scheme]:
+    """One option for each name, with the least sum of losses that the greedy way finds within so many bytes.
+
+    Each starts with its cheapest; then the steps that win most for a byte are taken first (the lower convex hull of
+    each name's options makes this the Lagrangian's optimum, up to the last step). The same input gives the same choice.
+
+    Raises:
+        BudgetTooSmall: the cheapest of all take more.
+    """
+    chosen: dict[str, Option] = {}
+    steps: list[tuple[float, str, Option, Option]] = []
+    for name, known in options.items():
+        hull = _lower_hull(known)
+        chosen[name] = hull[0]
+        for before, after in pairwise(hull):
+            worth = (before.loss - after.loss) / (after.bytes - before.bytes)
+            steps.append((-worth, name, before, after))
+    left = budget - sum(option.bytes for option in chosen.values())
+    if left < 0:
+        raise BudgetTooSmall(missing=-left, budget=budget)
+    for _, name, before, after in sorted(steps, key=lambda step: step[:2]):
+        if chosen[name] is before and after.bytes - before.bytes <= left:
+            left -= after.bytes - before.bytes
+            chosen[name] = after
+    return {name: option.scheme for name, option in chosen.items()}
+
+
+def _lower_hull(options: Sequence[Option]) -> list[Option]:
+    """From the cheapest on, those that win more and more slowly; each better than the one before."""
+    hull: list[Option] = []
+    for option in sorted(options, key=lambda known: (known.bytes, known.loss)):
+        if hull and option.loss >= hull[-1].loss:
+            continue
+        while len(hull) > 1 and _worth(hull[-2], hull[-1]) <= _worth(hull[-2], option):
+            hull.pop()
+        hull.append(option)
+    return hull
+
+
+def _worth(before: Option, after: Option) -> float:
+    return (before.loss - after.loss) / (after.bytes - before.bytes)
+
+
+def _written(recipe: Recipe, chosen: Mapping[str, Scheme]) -> Recipe:
+    """The choices as the recipe's bits and overrides, before those that it has."""
+    common = Counter(scheme.bits for scheme in chosen.values()).most_common(1)
+    bits = common[0][0] if common else recipe.bits
+    overrides = [
+        Override(
+            pattern=name,
+            bits=None if scheme.bits == bits else scheme.bits,
+            block_size=None if scheme.block_size == recipe.block_size else scheme.block_size,
+        )
+        for name, scheme in chosen.items()
+    ]
+    needed = [override for override in overrides if override.bits or override.block_size]
+    return msgspec.structs.replace(recipe, bits=bits, mixed=None, overrides=(*needed, *recipe.overrides))

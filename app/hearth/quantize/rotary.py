@@ -1,0 +1,124 @@
+"""Frequencies of rotary positions, from a checkpoint's `rope_theta` and `rope_scaling` (or `rope_parameters`).
+
+The kinds and their parameters are those of transformers' `modeling_rope_utils`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hearth.errors import ModelFileInvalid, ModelUnsupported
+from hearth.i18n import tr
+from hearth.quantize.decoder import Rope
+
+
+def rope(
+    parameters: Mapping[str, Any], head_dim: int, context_length: int, original_length: int, name: str
+) -> Rope:
+    """The frequencies that `parameters` ask for.
+
+    Args:
+        parameters: `rope_theta`, `partial_rotary_factor` and those of the kind that `rope_type` names.
+        context_length: positions that the model is made for.
+        original_length: positions that it was first trained on; `parameters` may say otherwise.
+        name: of the model, for errors.
+
+    Raises:
+        ModelUnsupported: the kind is not known.
+        ModelFileInvalid: a parameter is missing or no number.
+    """
+    kind = str(parameters.get("rope_type", parameters.get("type", "default")))
+    try:
+        base = _plain(
+            float(parameters["rope_theta"]), head_dim * float(parameters.get("partial_rotary_factor", 1))
+        )
+        original = int(parameters.get("original_max_position_embeddings") or original_length)
+        match kind:
+            case "default" | "dynamic":  # which are alike within the length that the model is made for
+                return Rope(_tuple(base))
+            case "linear":
+                return Rope(_tuple(base / float(parameters["factor"])))
+            case "llama3":
+                return Rope(_tuple(_llama3(base, parameters, original)))
+            case "yarn":
+                return _yarn(base, parameters, original)
+            case "longrope" | "su":
+                return _longrope(base, parameters, context_length, original)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        reason = tr("its rotary positions make no sense ({detail})", detail=error)
+        raise ModelFileInvalid(file=name, reason=reason) from error
+    raise ModelUnsupported(
+        name=name, reason=tr("it has rotary positions of the kind “{kind}”", kind=kind[:40])
+    )
+
+
+def _plain(theta: float, dim: float) -> np.ndarray:
+    """float64 [dim / 2]."""
+    dim = int(dim)
+    frequencies: np.ndarray = theta ** (-np.arange(0, dim, 2, dtype=np.float64) / dim)
+    return frequencies
+
+
+def _llama3(base: np.ndarray, parameters: Mapping[str, Any], original: int) -> np.ndarray:
+    """Long waves are stretched, short ones kept, those between interpolated."""
+    factor = float(parameters["factor"])
+    low, high = float(parameters["low_freq_factor"]), float(parameters["high_freq_factor"])
+    turns = original * base / (2 * math.pi)
+    smooth = np.clip((turns - low) / (high - low), 0, 1)
+    stretched: np.ndarray = (1 - smooth) * base / factor + smooth * base
+    return stretched
+
+
+def _yarn(base: np.ndarray, parameters: Mapping[str, Any], original: int) -> Rope:
+    """YaRN (arXiv:2309.00071)."""
+    factor = float(parameters["factor"])
+    dim, theta = 2 * len(base), float(parameters["rope_theta"])
+
+    def turning(turns: float) -> float:
+        """The channel whose wave turns so often within the original length."""
+        return dim * math.log(original / (turns * 2 * math.pi)) / (2 * math.log(theta))
+
+    low = turning(float(parameters.get("beta_fast") or 32))
+    high = turning(float(parameters.get("beta_slow") or 1))
+    if parameters.get("truncate", True):
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, dim - 1)
+    ramp = np.clip((np.arange(dim // 2) - low) / max(high - low, 0.001), 0, 1)
+    frequencies = base / factor * ramp + base * (1 - ramp)
+    return Rope(_tuple(frequencies), attention_factor=_yarn_factor(parameters, factor))
+
+
+def _yarn_factor(parameters: Mapping[str, Any], factor: float) -> float:
+    def strength(mscale: float = 1.0) -> float:
+        return 1.0 if factor <= 1 else 0.1 * mscale * math.log(factor) + 1.0
+
+    given = parameters.get("attention_factor")
+    if given is not None:
+        return float(given)
+    mscale, whole = parameters.get("mscale"), parameters.get("mscale_all_dim")
+    if mscale and whole:
+        return strength(float(mscale)) / strength(float(whole))
+    return strength()
+
+
+def _longrope(base: np.ndarray, parameters: Mapping[str, Any], context: int, original: int) -> Rope:
+    """LongRoPE (arXiv:2402.13753): one set of frequencies up to the original length, another beyond."""
+    factor = float(parameters.get("factor") or context / original)
+    given = parameters.get("attention_factor")
+    strength = 1.0 if factor <= 1 else math.sqrt(1 + math.log(factor) / math.log(original))
+    strength = strength if given is None else float(given)
+    short, long = (
+        Rope(_tuple(base / np.asarray(parameters[key], np.float64)), attention_factor=strength)
+        for key in ("short_factor", "long_factor")
+    )
+    if context <= original:
+        return short
+    return Rope(short.inverse_frequencies, strength, long=long, long_from=original)
+
+
+def _tuple(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(map(float, values))

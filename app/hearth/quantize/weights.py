@@ -1,0 +1,251 @@
+"""What lies in the file of weights: tensors of the graph, made from the checkpoint a few rows at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from onnx import TensorProto
+
+from hearth.errors import ModelFileInvalid
+from hearth.i18n import tr
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.decoder import Rows, Vector
+from hearth.quantize.rounding.inputs import Inputs
+from hearth.quantize.rounding.rounding import Rounding
+from hearth.quantize.rounding.scheme import Scheme
+
+DTYPES: dict[int, np.dtype[Any]] = {
+    TensorProto.FLOAT: np.dtype("<f4"),
+    TensorProto.FLOAT16: np.dtype("<f2"),
+    TensorProto.UINT8: np.dtype("u1"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One initializer of the graph.
+
+    Attributes:
+        data_type: of TensorProto.
+    """
+
+    name: str
+    data_type: int
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * DTYPES[self.data_type].itemsize
+
+
+class Weight(Protocol):
+    """Tensors that are made together.
+
+    Attributes:
+        tensors: each has `rows` rows of bytes, whatever its dimensions.
+        row_numbers: how many numbers of the checkpoint one row is made of.
+    """
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]: ...
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def row_numbers(self) -> int: ...
+
+    def make(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
+        """Rows `start` to `stop` of each tensor, as its type.
+
+        Raises:
+            ModelFileInvalid, ModelFileTruncated: the checkpoint is not what it was.
+        """
+        ...
+
+
+class Source(Protocol):
+    """A matrix [rows, columns] of the checkpoint, read a few rows at a time."""
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def columns(self) -> int: ...
+
+    def floats(self, start: int, stop: int) -> np.ndarray:
+        """Rows as float32, [stop - start, columns]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rows of the checkpoint, one part below the other: [rows, columns], and a bias where a part has one."""
+
+    checkpoint: Checkpoint
+    parts: tuple[Rows, ...]
+
+    @property
+    def heights(self) -> list[int]:
+        return [
+            (self.checkpoint.tensor(part.tensor).rows if part.stop is None else part.stop) - part.start
+            for part in self.parts
+        ]
+
+    @property
+    def rows(self) -> int:
+        return sum(self.heights)
+
+    @property
+    def columns(self) -> int:
+        widths = {self.checkpoint.tensor(part.tensor).row_shape for part in self.parts}
+        if len(widths) != 1 or len(next(iter(widths))) != 1:
+            name = self.parts[0].tensor
+            reason = tr("its tensor “{name}” has an unexpected shape", name=name[:100])
+            raise ModelFileInvalid(file=str(self.checkpoint.folder), reason=reason)
+        return next(iter(widths))[0]
+
+    @property
+    def has_bias(self) -> bool:
+        return any(part.bias for part in self.parts)
+
+    def floats(self, start: int, stop: int) -> np.ndarray:
+        """Rows as float32, [stop - start, columns]."""
+        pieces = []
+        for part, begin, end in self.pieces(start, stop):
+            values = self.checkpoint.tensor(part.tensor).floats(begin, end)
+            pieces.append(values if part.times == 1 else values * np.float32(part.times))
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def pieces(self, start: int, stop: int) -> Iterator[tuple[Rows, int, int]]:
+        """The parts that rows `start` to `stop` lie in, and which rows of each part's tensor these are."""
+        first = 0
+        for part, height in zip(self.parts, self.heights, strict=True):
+            begin, end = max(start, first), min(stop, first + height)
+            if begin < end:
+                yield part, part.start + begin - first, part.start + end - first
+            first += height
+
+    def bias(self) -> np.ndarray:
+        """float32 [rows], zero where a part has none."""
+        pieces = []
+        for part, height in zip(self.parts, self.heights, strict=True):
+            if part.bias is None:
+                pieces.append(np.zeros(height, np.float32))
+                continue
+            values = self.checkpoint.tensor(part.bias).floats()[0]
+            stop = None if part.stop is None else part.stop
+            pieces.append(values[part.start : stop] * np.float32(part.times))
+        return np.concatenate(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Woven:
+    """Two matrices of one shape, row by row in turns: [2 * rows, columns]."""
+
+    even: Source
+    odd: Source
+
+    @property
+    def rows(self) -> int:
+        return 2 * self.even.rows
+
+    @property
+    def columns(self) -> int:
+        return self.even.columns
+
+    def floats(self, start: int, stop: int) -> np.ndarray:
+        first, last = start // 2, -(-stop // 2)
+        pairs = np.stack([source.floats(first, last) for source in (self.even, self.odd)], axis=1)
+        rows: np.ndarray = pairs.reshape(-1, self.columns)[start - 2 * first : stop - 2 * first]
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class FloatWeight:
+    """A matrix kept as floats; the tensor is [rows, columns], or has more dimensions before the last."""
+
+    tensor: Tensor
+    matrix: Source
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        return (self.tensor,)
+
+    @property
+    def rows(self) -> int:
+        return self.matrix.rows
+
+    @property
+    def row_numbers(self) -> int:
+        return self.matrix.columns
+
+    def make(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
+        values = self.matrix.floats(start, stop)
+        return (values.astype(DTYPES[self.tensor.data_type], copy=False),)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundedWeight:
+    """A matrix rounded in blocks: packed integers, scales, and zero points where the scheme has them."""
+
+    data: Tensor
+    scales: Tensor
+    zero_points: Tensor | None
+    matrix: Source
+    scheme: Scheme
+    rounding: Rounding
+    inputs: Callable[[], Inputs | None]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        return (self.data, self.scales, *((self.zero_points,) if self.zero_points else ()))
+
+    @property
+    def rows(self) -> int:
+        return self.matrix.rows
+
+    @property
+    def row_numbers(self) -> int:
+        return self.matrix.columns
+
+    def make(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
+        rounded = self.rounding(self.matrix.floats(start, stop), self.scheme, self.inputs())
+        zero_points = rounded.packed_zero_points()
+        scales = rounded.scales.astype(DTYPES[self.scales.data_type], copy=False)
+        return (rounded.packed(), scales, *(() if zero_points is None else (zero_points,)))
+
+
+@dataclass(frozen=True, slots=True)
+class VectorWeight:
+    """Few numbers, made at once."""
+
+    tensor: Tensor
+    values: Callable[[], np.ndarray]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        return (self.tensor,)
+
+    @property
+    def rows(self) -> int:
+        return 1
+
+    @property
+    def row_numbers(self) -> int:
+        return math.prod(self.tensor.shape)
+
+    def make(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
+        values = self.values().astype(DTYPES[self.tensor.data_type], copy=False)
+        return (values.reshape(1, -1)[start:stop],)
+
+
+def vector(checkpoint: Checkpoint, vector: Vector) -> np.ndarray:
+    """float32 [channels]."""
+    values = checkpoint.tensor(vector.tensor).floats()[0]
+    changed: np.ndarray = (values + np.float32(vector.plus)) * np.float32(vector.times)
+    return changed

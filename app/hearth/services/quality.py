@@ -1,0 +1,182 @@
+"""How good a model is on a text: by itself, beside another model, or beside the checkpoint that it was made of."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hearth.engine.host.protocol import EngineOptions
+from hearth.engine.tokenizer import Tokenizer
+from hearth.errors import InputInvalid, ModelRunFailed, ReferenceUnfit
+from hearth.hardware.machine import read_machine
+from hearth.i18n import tr
+from hearth.model_folder.folder import ModelFolder
+from hearth.model_folder.quality import Evaluation, QualityReport
+from hearth.models.registry import ModelEntry
+from hearth.paths import resource
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.quality.agreement import NotFinite
+from hearth.quantize.quality.evaluator import BATCH_ROWS, Evaluator
+from hearth.quantize.quality.windows import WINDOW, cut_windows, steps
+from hearth.quantize.recipe import Recipe
+from hearth.services.engine_options import engine_options, with_threads
+from hearth.services.hearth import Hearth
+
+if TYPE_CHECKING:
+    from hearth.engine.scoring import RunnerScorer
+    from hearth.quantize.quality.report import Advance
+
+# Of the text of a report, which is measured again for every recipe that somebody tries.
+REPORT_TOKENS = 4096
+# Keys and values of a few windows; what is not used is not taken.
+_KV_CACHE_BYTES = 4 << 30
+
+
+def built_in_text() -> str:
+    """The text that quality is measured on where no other is given. No recipe may be tuned on it."""
+    return resource("quality", "evaluation.txt").read_text("utf-8")
+
+
+def report_quality(
+    checkpoint: Checkpoint,
+    folder: Path,
+    recipe: Recipe,
+    options: EngineOptions,
+    *,
+    text: str,
+    build_seconds: float,
+    advance: Advance,
+) -> QualityReport:
+    """Measure the model in `folder`, which was built of this checkpoint by this recipe.
+
+    Loads ONNX Runtime: not in the window's process.
+
+    Args:
+        options: how models are run here.
+        text: of it the first 4,096 tokens count.
+        build_seconds: that it took to make the model.
+        advance: told how much of a stage is done, of how much; what it raises ends the report.
+
+    Raises:
+        InputInvalid: the text is too short.
+        HearthError: the checkpoint or the model cannot be used.
+    """
+    from hearth.quantize.quality.report import quality_report
+
+    model = ModelFolder.open(folder)
+    windows = _windows(model, text, min(WINDOW, model.config.model.context_length), REPORT_TOKENS)
+    try:
+        return quality_report(
+            checkpoint,
+            folder,
+            recipe,
+            windows,
+            lambda: _open_scorer(model, folder.name, options),
+            text=_digest(text),
+            threads=options.threads,
+            build_seconds=build_seconds,
+            advance=advance,
+        )
+    except NotFinite as error:
+        raise _not_finite(folder.name) from error
+
+
+def evaluate_model(
+    opened: Hearth,
+    name: str,
+    text: str,
+    *,
+    reference: str | None = None,
+    threads: int = 0,
+    advance: Callable[[int, int], None] = lambda _done, _whole: None,
+) -> Evaluation:
+    """Measure a model by its name or alias on this text; both models are in memory where there is a reference.
+
+    Loads ONNX Runtime: not in the window's process.
+
+    Args:
+        threads: 0 leaves them to the settings.
+        advance: told how many tokens are done, of how many; what it raises ends the evaluation.
+
+    Raises:
+        InputInvalid: the text is too short.
+        ReferenceUnfit: its vocabulary is another one.
+        HearthError: there is no such model, or it cannot be used.
+    """
+    started = time.perf_counter()
+    options = engine_options(opened.config.engine, read_machine())
+    if threads:
+        options = with_threads(options, threads)
+    entry = opened.models.get(name)
+    folder = _open_folder(entry)
+    scorer = _open_scorer(folder, entry.name, options)
+    length, beside, beside_name = min(WINDOW, scorer.context_length), None, ""
+    if reference is not None:
+        other = opened.models.get(reference)
+        beside_name = other.name
+        beside = _open_reference(_open_folder(other), other.name, options, folder, scorer)
+        length = min(length, beside.context_length)
+    windows = _windows(folder, text, length)
+    try:
+        measured = Evaluator(scorer, beside, windows, advance).run()
+    except NotFinite as error:
+        raise _not_finite(entry.name) from error
+    return Evaluation(
+        text=_digest(text),
+        tokens=sum(map(len, windows)),
+        window=length,
+        reference=beside_name,
+        seconds=time.perf_counter() - started,
+        measured=measured,
+    )
+
+
+def _windows(folder: ModelFolder, text: str, length: int, most: int | None = None) -> list[tuple[int, ...]]:
+    tokenizer = Tokenizer(folder)
+    windows = cut_windows(tokenizer.encode(text)[:most], tokenizer.bos_token_id, length)
+    if not windows:
+        raise InputInvalid(reason=tr("the text is too short to measure anything"))
+    return windows
+
+
+def _open_folder(entry: ModelEntry) -> ModelFolder:
+    return ModelFolder.open(entry.path, [entry.path] if entry.in_place else [])
+
+
+def _open_scorer(folder: ModelFolder, name: str, options: EngineOptions) -> RunnerScorer:
+    from hearth.engine.device_choice import open_model
+    from hearth.engine.scoring import RunnerScorer
+
+    # With float keys and values, whatever the settings say: what is measured are the weights.
+    options = msgspec.structs.replace(
+        options,
+        max_slots=BATCH_ROWS,
+        max_context=WINDOW,
+        kv_cache_bytes=_KV_CACHE_BYTES,
+        packed_bytes=0,
+    )
+    return RunnerScorer(open_model(folder, name, options, options.devices).runner, name, steps)
+
+
+def _open_reference(
+    folder: ModelFolder, name: str, options: EngineOptions, model: ModelFolder, scorer: RunnerScorer
+) -> RunnerScorer:
+    """The other model, once it is sure that both number the same tokens alike."""
+    if Tokenizer(folder).vocabulary() == Tokenizer(model).vocabulary():
+        reference = _open_scorer(folder, name, options)
+        if reference.vocab_size == scorer.vocab_size:
+            return reference
+    raise ReferenceUnfit(name=name, model=scorer.name, reason=tr("its vocabulary is another one"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _not_finite(name: str) -> ModelRunFailed:
+    return ModelRunFailed(name=name, reason=tr("its logits are not numbers"))

@@ -1,0 +1,177 @@
+"""A checkpoint becomes a model of this machine: built in a process of its own, and in the list when it is whole."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from hearth.config import EngineSection
+from hearth.errors import HearthError, ImportCancelled, QuantizeCancelled, writing_failed
+from hearth.hardware.machine import Machine, read_machine
+from hearth.i18n import language
+from hearth.model_folder.manifest import Quantization
+from hearth.model_folder.quality import QualityReport
+from hearth.models.copying import CancelledCallback
+from hearth.models.registry import ModelEntry, ModelRegistry
+from hearth.paths import log_file
+from hearth.quantize.process import QuantizeProcess
+from hearth.quantize.protocol import Done, Job
+from hearth.quantize.recipe import Recipe
+from hearth.quantize.work_folder import WorkFolder
+from hearth.services.engine_options import engine_options
+from hearth.services.quality_process import QualityJob, QualityProgress, measure_quality
+
+log = logging.getLogger(__name__)
+
+
+class Stage(StrEnum):
+    """What is being done."""
+
+    BUILDING = "building"
+    MEASURING = "measuring"
+    CHECKING = "checking"
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeProgress:
+    """How far it is.
+
+    Attributes:
+        done, total: of the stage, in units of its own.
+        seconds_left: of the stage; None where that cannot be told.
+    """
+
+    stage: Stage
+    done: int
+    total: int
+    seconds_left: float | None = None
+
+
+def quantize(
+    models: ModelRegistry,
+    source: Path,
+    name: str,
+    recipe: Recipe,
+    *,
+    progress: Callable[[QuantizeProgress], None] = lambda _progress: None,
+    cancelled: CancelledCallback = lambda: False,
+) -> ModelEntry:
+    """Build the model `name` from the checkpoint in the folder `source`, or go on where that was stopped.
+
+    Whatever stops this, the list of models has the whole model or nothing. What was done when it was cancelled or
+    killed stays beside the models until it is gone on with or discarded; an error leaves nothing behind.
+
+    Args:
+        progress: called several times a second, on this thread.
+        cancelled: asked as often; True stops.
+
+    Raises:
+        ModelNameInvalid, ModelNameTaken, ModelsBusy, QuantizeBusy: it cannot have that name, or not now.
+        CheckpointUnsupported, ModelUnsupported, ModelFolderMissing, ModelFileMissing, ModelFileInvalid,
+            ModelFileTruncated, ModelFileOutside: the checkpoint cannot be used.
+        QuantizeRoom, QuantizeMemory, DiskFull, HomeUnwritable: the machine cannot do it.
+        QuantizeCrashed: the process was killed; what is done is kept.
+        QuantizeCancelled: `cancelled` said so; what is done is kept.
+    """
+    source = source.expanduser().resolve()
+    machine = read_machine()
+    with models.building(name) as folder:
+        job = Job(
+            name=name,
+            source=str(source),
+            work=str(folder),
+            recipe=recipe,
+            threads=machine.usable_cores,
+            memory_bytes=machine.available_bytes,
+            language=language(),
+        )
+        built = _run(job, progress, cancelled)
+        work = WorkFolder(folder)
+        quality = _measured(job, built, work.model, machine, progress, cancelled)
+        try:
+            entry = models.add_built(
+                work.model,
+                name=name,
+                source=source,
+                quantization=Quantization(
+                    recipe=msgspec.to_builtins(built.recipe), seconds=round(built.seconds, 3)
+                ),
+                quality=quality,
+                progress=lambda done, total: progress(QuantizeProgress(Stage.CHECKING, done, total)),
+                cancelled=cancelled,
+            )
+        except ImportCancelled as error:
+            raise QuantizeCancelled(name=name) from error
+        with suppress(OSError):  # an empty folder that nobody sees
+            work.remove()
+        return entry
+
+
+def discard(models: ModelRegistry, name: str) -> None:
+    """Delete what is there of a model that was to be quantized.
+
+    Raises:
+        ModelNameInvalid: that is no name.
+        QuantizeBusy: it is being quantized.
+        HomeUnwritable: it cannot be deleted.
+    """
+    folder = models.work_folder(name)
+    try:
+        WorkFolder(folder).remove()
+        with suppress(OSError):  # others are built in it
+            folder.parent.rmdir()
+    except OSError as error:
+        raise writing_failed(folder, error) from error
+
+
+def _run(job: Job, progress: Callable[[QuantizeProgress], None], cancelled: CancelledCallback) -> Done:
+    """Have the process do the job; how that went."""
+    with QuantizeProcess(job, log_file()) as process:
+        for message in process.messages():
+            if isinstance(message, Done):
+                return message
+            progress(QuantizeProgress(Stage.BUILDING, message.done, message.total, message.seconds_left))
+            if cancelled():
+                break
+    raise QuantizeCancelled(name=job.name)
+
+
+def _measured(
+    job: Job,
+    built: Done,
+    model: Path,
+    machine: Machine,
+    progress: Callable[[QuantizeProgress], None],
+    cancelled: CancelledCallback,
+) -> QualityReport | None:
+    """How good the model is beside its checkpoint; None where that cannot be measured, as the log then says.
+
+    Raises:
+        QuantizeCancelled: `cancelled` said so.
+    """
+    quality_job = QualityJob(
+        name=job.name,
+        source=job.source,
+        folder=str(model),
+        recipe=built.recipe,
+        options=engine_options(EngineSection(), machine),
+        build_seconds=built.seconds,
+        language=job.language,
+    )
+
+    def tell(at: QualityProgress) -> None:
+        progress(QuantizeProgress(Stage.MEASURING, at.done, at.total))
+
+    try:
+        return measure_quality(quality_job, tell, cancelled)
+    except QuantizeCancelled:
+        raise
+    except HearthError:
+        log.warning("the quality of %s is not measured", job.name, exc_info=True)
+        return None

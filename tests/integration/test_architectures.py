@@ -1,0 +1,181 @@
+"""Each architecture, built from a tiny checkpoint with all its odd features: the logits of transformers."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from golden_checkpoint import FOLDER, NAMES, golden_checkpoint
+from hearth.engine.ort_runner import OrtRunner
+from hearth.engine.relative_error import relative_error
+from hearth.errors import ModelUnsupported
+from hearth.model_folder.folder import ModelFolder
+from hearth.quantize.builder import build
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.recipe import Override, Recipe
+
+REFERENCE = Recipe(name="reference", bits=32)
+CLOSE = 1e-3
+# Once longer than it was first trained for, this one turns keys otherwise; so the first chunk is longer at once.
+FIRST_CHUNKS = {"phi3_beyond": 70}
+GREEDY_TOKENS = 32
+EXPERTS = ("qwen3_moe", "qwen3_moe_not_normalized")
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """What transformers makes of some tokens: logits [tokens, vocabulary]."""
+
+    ids: list[int]
+    logits: np.ndarray
+
+
+def golden(name: str) -> Golden:
+    with np.load(FOLDER / name / "golden.npz") as arrays:
+        return Golden(arrays["ids"].tolist(), arrays["logits"])
+
+
+def built(name: str, parent: Path, recipe: Recipe) -> Path:
+    """The model's folder."""
+    folder = parent / "built"
+    folder.mkdir()
+    build(Checkpoint.open(golden_checkpoint(name, parent)), recipe, folder, 1, lambda done, whole: None)
+    return folder
+
+
+def runner(folder: Path) -> OrtRunner:
+    loaded = OrtRunner(ModelFolder.open(folder), folder.name, threads=1, max_slots=1, kv_cache_bytes=1 << 24)
+    loaded.reserve(1, 128)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Each model in float32."""
+    return {name: built(name, tmp_path_factory.mktemp(name), REFERENCE) for name in NAMES}
+
+
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def model(name: str, folders: dict[str, Path]) -> OrtRunner:
+    return runner(folders[name])
+
+
+def test_a_prompt_at_once_has_the_logits_of_transformers(name: str, model: OrtRunner) -> None:
+    expected = golden(name)
+    np.testing.assert_allclose(model.score(0, expected.ids), expected.logits, rtol=0, atol=CLOSE)
+
+
+def test_a_prompt_in_chunks_has_the_logits_of_transformers(name: str, model: OrtRunner) -> None:
+    expected = golden(name)
+    first = FIRST_CHUNKS.get(name, 13)
+    ends = [0, *range(first, len(expected.ids), 13), len(expected.ids)]
+    logits = [model.score(0, expected.ids[start:end]) for start, end in pairwise(ends)]
+    np.testing.assert_allclose(np.concatenate(logits), expected.logits, rtol=0, atol=CLOSE)
+
+
+def test_decoding_token_by_token_has_the_logits_of_transformers(name: str, model: OrtRunner) -> None:
+    expected = golden(name)
+    first = FIRST_CHUNKS.get(name, 8)
+    prompt = model.score(0, expected.ids[:first])
+    answer = [model.decode(0, [token]).copy() for token in expected.ids[first:]]
+    np.testing.assert_allclose(np.concatenate([prompt, *answer]), expected.logits, rtol=0, atol=CLOSE)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("onnxruntime_genai") is None, reason="onnxruntime-genai is not installed"
+)
+def test_onnxruntime_genai_gives_the_same_greedy_tokens(folders: dict[str, Path]) -> None:
+    prompts = {name: golden(name).ids[:16] for name in NAMES}
+    jobs = [[str(folders[name]), prompts[name], GREEDY_TOKENS] for name in NAMES]
+    result = subprocess.run(
+        [sys.executable, Path(__file__).parents[1] / "genai_greedy.py"],
+        input=json.dumps(jobs),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    ours = [greedy(runner(folders[name]), prompts[name]) for name in NAMES]
+    assert dict(zip(NAMES, json.loads(result.stdout), strict=True)) == dict(zip(NAMES, ours, strict=True))
+
+
+def greedy(model: OrtRunner, prompt: list[int]) -> list[int]:
+    answer = [int(model.prefill(0, prompt).argmax())]
+    while len(answer) < GREEDY_TOKENS:
+        answer.append(int(model.decode(0, answer[-1:])[0].argmax()))
+    return answer
+
+
+def test_a_mixed_batch_of_short_and_long_texts_turns_each_by_its_own_length(folders: dict[str, Path]) -> None:
+    expected = golden("phi3_beyond")
+    folder = ModelFolder.open(folders["phi3_beyond"])
+    together = OrtRunner(folder, "together", threads=1, max_slots=2, kv_cache_bytes=1 << 24)
+    together.reserve(2, 128)
+    together.prefill(0, expected.ids[:80])
+    together.prefill(1, expected.ids[:20])
+    beside = together.decode(0, [expected.ids[80], expected.ids[20]]).copy()
+    alone = runner(folders["phi3_beyond"])
+    alone.prefill(0, expected.ids[:20])
+    np.testing.assert_allclose(beside[0], expected.logits[80], rtol=0, atol=CLOSE)
+    np.testing.assert_allclose(beside[1], alone.decode(0, [expected.ids[20]])[0], rtol=0, atol=CLOSE)
+
+
+def test_each_architecture_rounded_to_8_bits_stays_near(name: str, tmp_path: Path) -> None:
+    expected = golden(name)
+    recipe = Recipe(name="rounded", bits=8, block_size=16, accuracy_level=1)
+    logits = runner(built(name, tmp_path, recipe)).score(0, expected.ids)
+    assert 1e-6 < relative_error(logits, expected.logits) < 0.1
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+@pytest.mark.parametrize("is_symmetric", [True, False])
+def test_experts_that_fit_4_bits_are_the_same_in_them(name: str, is_symmetric: bool, tmp_path: Path) -> None:
+    expected = golden(name)
+    override = Override(pattern="*.experts.*", bits=4, block_size=16, symmetric=is_symmetric)
+    recipe = msgspec.structs.replace(REFERENCE, overrides=(override,), accuracy_level=1)
+    logits = runner(built(name, tmp_path, recipe)).score(0, expected.ids)
+    np.testing.assert_allclose(logits, expected.logits, rtol=0, atol=CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        ((Override(pattern="*.experts.*", bits=4, block_size=32),), "several blocks of 32"),
+        ((Override(pattern="*.experts.down_proj", bits=4, block_size=16),), "rounded alike"),
+        (
+            (
+                Override(pattern="*.experts.*", bits=4, block_size=16),
+                Override(pattern="*.experts.down_proj", bits=8),
+            ),
+            "rounded alike",
+        ),
+    ],
+)
+def test_experts_that_the_operator_cannot_run_are_refused(
+    overrides: tuple[Override, ...], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelUnsupported, match=reason):
+        built("qwen3_moe", tmp_path, msgspec.structs.replace(REFERENCE, overrides=overrides))
+
+
+def test_heads_of_a_size_that_the_operator_does_not_take_are_refused(tmp_path: Path) -> None:
+    checkpoint = Checkpoint.open(golden_checkpoint("llama2", tmp_path))
+    config = checkpoint.config
+    heads = {name: 2 * config[name] for name in ("num_attention_heads", "num_key_value_heads")}
+    odd = replace(checkpoint, config={**config, **heads, "head_dim": config["head_dim"] // 2})
+    with pytest.raises(ModelUnsupported, match="multiples of 16"):
+        build(odd, REFERENCE, tmp_path, 1, lambda done, whole: None)

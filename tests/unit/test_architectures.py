@@ -1,0 +1,180 @@
+"""What `config.json` says in its older form, leaves out, or says in error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from golden_checkpoint import FOLDER, NAMES
+from hearth.errors import ModelFileInvalid, ModelUnsupported
+from hearth.quantize.architectures.registry import ARCHITECTURES, describe
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.checkpoint.stored_tensor import StoredTensor
+from hearth.quantize.decoder import Decoder
+
+LONG_ROPE = ("short_factor", "long_factor")
+# By name: settings of today's form that the older one lacks, and those that it has in their place.
+OLDER: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "llama2": ((), {"rope_scaling": {"type": "linear", "factor": 2.0}}),
+    "llama3": (
+        (),
+        {
+            "rope_theta": 500.0,
+            "rope_scaling": {
+                "rope_type": "llama3",
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 64,
+            },
+        },
+    ),
+    "mistral": ((), {"rope_theta": 1000.0}),
+    "qwen2": (("layer_types",), {"rope_theta": 10000.0, "rope_scaling": None}),
+    "qwen2_5": (
+        ("layer_types",),
+        {
+            "rope_theta": 1000.0,
+            "rope_scaling": {
+                "type": "yarn",
+                "factor": 4.0,
+                "beta_fast": 8.0,
+                "original_max_position_embeddings": 64,
+            },
+        },
+    ),
+    "phi3": ((), {"rope_theta": 1000.0, "rope_scaling": None}),
+    "gemma2": (("layer_types",), {"rope_theta": 1000.0}),
+    "gemma3": (
+        ("layer_types",),
+        {
+            "rope_theta": 10000.0,
+            "rope_local_base_freq": 100.0,
+            "rope_scaling": {"rope_type": "linear", "factor": 4.0},
+            "sliding_window_pattern": 3,
+        },
+    ),
+    "smollm3": (("layer_types",), {"rope_theta": 2000000.0}),
+    "olmo2": ((), {"rope_theta": 1000.0}),
+}
+
+
+def opened(name: str) -> Checkpoint:
+    return Checkpoint.open(FOLDER / name)
+
+
+def changed(checkpoint: Checkpoint, **settings: Any) -> Checkpoint:
+    return replace(checkpoint, config={**checkpoint.config, **settings})
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_the_older_form_of_a_configuration_means_the_same(name: str) -> None:
+    checkpoint = opened(name)
+    lacking, having = OLDER[name]
+    config = {
+        key: value for key, value in checkpoint.config.items() if key not in ("rope_parameters", *lacking)
+    }
+    assert describe(replace(checkpoint, config={**config, **having})) == describe(checkpoint)
+
+
+@pytest.mark.parametrize("kind", ["su", "yarn", "longrope"])
+@pytest.mark.parametrize("name", ["phi3_beyond", "phi4_mini"])
+def test_long_rope_has_had_other_names(name: str, kind: str) -> None:
+    checkpoint = opened(name)
+    today = checkpoint.config["rope_parameters"]
+    config = {key: value for key, value in checkpoint.config.items() if key != "rope_parameters"}
+    config["rope_theta"] = today["rope_theta"]
+    config["partial_rotary_factor"] = today.get("partial_rotary_factor", 1.0)
+    config["rope_scaling"] = {"type": kind, **{key: today[key] for key in LONG_ROPE}}
+    assert describe(replace(checkpoint, config=config)) == describe(checkpoint)
+
+
+def test_what_gemma_3_leaves_out_is_as_in_its_smallest_size_that_sees() -> None:
+    embedding = StoredTensor(Path("model"), "model.embed_tokens.weight", "BF16", (262208, 2560), 0)
+    config = {
+        "model_type": "gemma3_text",
+        "hidden_size": 2560,
+        "intermediate_size": 10240,
+        "num_hidden_layers": 34,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+        "sliding_window": 1024,
+    }
+    decoder = describe(Checkpoint(Path("gemma"), config, {embedding.name: embedding}))
+    attention = decoder.layers[0].attention
+    assert (attention.heads, attention.kv_heads, attention.head_dim) == (8, 4, 256)
+    assert (decoder.context_length, decoder.head.weight, decoder.head.softcap) == (131072, None, 0)
+    assert windows(decoder)[:6] == [1024] * 5 + [0]
+    first_local, first_global = (decoder.layers[number].attention.rope for number in (0, 5))
+    assert first_local is not None
+    assert first_global is not None
+    assert first_local.inverse_frequencies[0] == 1
+    assert first_global.inverse_frequencies[0] == pytest.approx(1 / 8)
+    assert first_local.inverse_frequencies[-1] == pytest.approx(10000 ** (-254 / 256))
+    assert first_global.inverse_frequencies[-1] == pytest.approx(1e6 ** (-254 / 256) / 8)
+
+
+def windows(decoder: Decoder) -> list[int]:
+    return [layer.attention.window for layer in decoder.layers]
+
+
+def test_a_window_as_wide_as_the_context_is_none() -> None:
+    assert windows(describe(changed(opened("phi3"), sliding_window=262144))) == [0, 0, 0]
+
+
+def test_a_window_that_is_switched_off_is_none() -> None:
+    assert windows(describe(changed(opened("qwen2"), use_sliding_window=False))) == [0, 0, 0]
+
+
+def test_every_fourth_layer_of_smollm3_has_no_positions_unless_it_says_otherwise() -> None:
+    checkpoint = changed(opened("smollm3"), no_rope_layers=None, num_hidden_layers=8)
+    ropes = [layer.attention.rope is None for layer in describe(checkpoint).layers]
+    assert ropes == [False, False, False, True] * 2
+
+
+def test_every_architecture_has_a_golden_checkpoint() -> None:
+    kinds = {str(opened(name).model_type) for name in NAMES}
+    assert kinds | {"gemma3"} == set(ARCHITECTURES)  # "gemma3" is around "gemma3_text"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("llama2", {"model_type": "mamba"}),
+        ("llama2", {"hidden_act": "relu6"}),
+        ("llama2", {"rope_parameters": {"rope_type": "unheard"}}),
+        ("gemma3", {"use_bidirectional_attention": True}),
+    ],
+)
+def test_what_is_not_known_is_refused(name: str, settings: Mapping[str, Any]) -> None:
+    with pytest.raises(ModelUnsupported):
+        describe(changed(opened(name), **settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("llama2", {"rope_parameters": [1]}),
+        ("llama2", {"rope_parameters": {"rope_type": "linear", "factor": "much"}}),
+        ("llama2", {"hidden_size": None, "head_dim": None}),
+        ("mistral", {"sliding_window": "wide"}),
+        ("mistral", {"layer_types": "sliding_attention"}),
+        ("gemma3", {"rope_parameters": {"sliding_attention": 3}}),
+        ("gemma3", {"sliding_window_pattern": 0, "layer_types": None}),
+        ("smollm3", {"no_rope_layer_interval": 0, "no_rope_layers": None}),
+        ("qwen3_moe", {"decoder_sparse_step": 0}),
+        ("qwen3_moe", {"num_experts": "many"}),
+        ("qwen3_moe", {"num_experts_per_tok": 5}),
+        ("granite", {"logits_scaling": 0}),
+        ("phi3", {"num_attention_heads": 0, "head_dim": None}),
+        ("gemma2", {"query_pre_attn_scalar": 0}),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_an_error_of_the_file(
+    name: str, settings: Mapping[str, Any]
+) -> None:
+    with pytest.raises(ModelFileInvalid):
+        describe(changed(opened(name), **settings))

@@ -1,0 +1,115 @@
+"""A checkpoint that is damaged, or lies, gives one error that names what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from checkpoints import write_llama, write_safetensors
+from hearth.errors import HearthError, ModelFileInvalid, ModelFileMissing, ModelFileTruncated
+from hearth.quantize.builder import build, plan
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.checkpoint.safetensors_file import read_safetensors
+from hearth.quantize.recipe import Recipe
+
+RECIPE = Recipe(name="x")
+
+
+def shard(header: Any, numbers: int = 4, length: int | None = None) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return (len(text) if length is None else length).to_bytes(8, "little") + text + bytes(4 * numbers)
+
+
+def entry(shape: list[Any], offsets: list[int], dtype: str = "F32") -> dict[str, Any]:
+    return {"w": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
+
+
+DAMAGED = {
+    "nothing": b"",
+    "a few bytes": b"\x10\x00",
+    "a header that ends too early": shard(entry([4], [0, 16]))[:30],
+    "a header longer than the file": shard(b"{}", length=1 << 20),
+    "a header of a terabyte": shard(b"{}", length=1 << 40),
+    "a header that is no JSON": shard(b"\x80abc"),
+    "a header nested too deeply": shard(b'{"a":' * 100_000),
+    "numbers that are missing": shard(entry([5], [0, 20])),
+    "a shape that needs more": shard(entry([8], [0, 16])),
+    "a negative length": shard(entry([-4], [0, -16])),
+    "a place before the file": shard(entry([4], [-16, 0])),
+    "lengths beyond all numbers": shard(entry([1 << 62, 1 << 62], [0, 16])),
+    "an unknown type": shard(entry([4], [0, 16], "F13")),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_shard_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(content)
+    with pytest.raises((ModelFileInvalid, ModelFileTruncated)) as caught:
+        read_safetensors(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
+    tensors = write_llama(tmp_path)
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    with pytest.raises(ModelFileInvalid, match=r"model\.layers\.1\.mlp\.up_proj\.weight"):
+        plan(Checkpoint.open(tmp_path), RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("model.layers.0.self_attn.q_proj.weight", (48, 64)),
+        ("model.layers.0.self_attn.k_proj.weight", (64, 48)),
+        ("model.layers.0.self_attn.o_proj.weight", (64, 64, 1)),
+        ("model.layers.1.mlp.down_proj.weight", (64, 127)),
+        ("model.layers.1.mlp.up_proj.weight", (64, 64)),
+        ("model.norm.weight", (63,)),
+        ("model.embed_tokens.weight", (128, 32)),
+    ],
+)
+def test_a_tensor_of_the_wrong_shape_is_named(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
+    tensors = write_llama(tmp_path)
+    tensors[name] = np.ones(shape, np.float32)
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    with pytest.raises(ModelFileInvalid) as caught:
+        plan(Checkpoint.open(tmp_path), RECIPE)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("bits", [4, 16, 32])
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["model.layers.1.mlp.up_proj.weight", "model.norm.weight"])
+def test_numbers_that_are_not_finite_name_their_tensor(
+    tmp_path: Path, name: str, number: float, bits: int
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    tensors = write_llama(source)
+    tensors[name].flat[17] = number
+    write_safetensors(source / "model.safetensors", tensors)
+    out.mkdir()
+    with pytest.raises(ModelFileInvalid, match="not finite") as caught:
+        build(Checkpoint.open(source), Recipe(name="x", bits=bits), out, 2, lambda _done, _total: None)
+    assert name in str(caught.value)
+
+
+def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:
+    write_llama(tmp_path)
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelFileMissing, match="model-2"):
+        Checkpoint.open(tmp_path)
+
+
+def test_a_shard_outside_is_refused(tmp_path: Path) -> None:
+    write_llama(tmp_path / "a")
+    index = {"weight_map": {"a": "../b/model.safetensors"}}
+    (tmp_path / "a" / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(HearthError, match="leads out"):
+        Checkpoint.open(tmp_path / "a")
