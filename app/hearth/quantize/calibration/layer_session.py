@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime as ort
 from onnx import TensorProto
 
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
@@ -16,6 +15,7 @@ from hearth.quantize.graph.graph import Graph
 from hearth.quantize.graph.linear import Product, Writer
 from hearth.quantize.graph.norms import Residual
 from hearth.quantize.graph.positions import Positions
+from hearth.quantize.piece_session import PieceSession
 from hearth.quantize.recipe import Recipe
 from hearth.quantize.weights import Weight
 
@@ -29,12 +29,12 @@ class LayerSession:
 
     Attributes:
         products: as in `Writer`.
-        feeds: float32 weights by their tensors' names, and an empty past.
+        weights: float32, by their tensors' names.
     """
 
-    session: ort.InferenceSession
+    session: PieceSession
     products: dict[str, Product]
-    feeds: dict[str, np.ndarray]
+    weights: dict[str, np.ndarray]
 
     @classmethod
     def open(cls, checkpoint: Checkpoint, decoder: Decoder, number: int, threads: int) -> LayerSession:
@@ -42,6 +42,7 @@ class LayerSession:
 
         Raises:
             ModelFileInvalid, ModelFileTruncated: the checkpoint fails a check.
+            ModelRunFailed: onnxruntime refuses the layer.
         """
         graph = Graph()
         writer = Writer(graph, checkpoint, _FLOATS)
@@ -55,15 +56,8 @@ class LayerSession:
         graph.node("Identity", [residual.settle("sum")], OUTPUT)
         for name in dict.fromkeys([OUTPUT, *(product.source for product in writer.products.values())]):
             graph.output(name, TensorProto.FLOAT, [*shape[:2], f"{name}_channels"])
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        model = graph.model_without_weights().SerializeToString()
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        attention = decoder.layers[number].attention
-        past = np.zeros((1, attention.kv_heads, 0, attention.head_dim), np.float32)
-        feeds = {f"past_key_values.{number}.{kind}": past for kind in ("key", "value")}
-        return cls(session, writer.products, feeds | dict(map(_whole, graph.weights)))
+        session = PieceSession(graph.model_without_weights(), checkpoint.folder.name, threads)
+        return cls(session, writer.products, dict(map(_whole, graph.weights)))
 
     def run(
         self, hidden: np.ndarray, outputs: Sequence[str], replaced: Mapping[str, np.ndarray] | None = None
@@ -75,10 +69,8 @@ class LayerSession:
             replaced: matrices other than the layer's own, by their modules' names.
         """
         given = {f"{name}.weight": values for name, values in (replaced or {}).items()}
-        mask = np.ones((1, len(hidden)), np.int64)
-        # Of the tokens it matters only how many there are.
-        feeds = {**self.feeds, **given, "hidden": hidden[None], "attention_mask": mask, "input_ids": mask}
-        return [output[0] for output in self.session.run(list(outputs), feeds)]
+        values = {**self.weights, **given, "hidden": hidden[None]}
+        return [output[0] for output in self.session.run(values, len(hidden), outputs)]
 
 
 def _whole(weight: Weight) -> tuple[str, np.ndarray]:

@@ -18,8 +18,8 @@ from hearth.quantize.decoder import Decoder
 from hearth.quantize.graph.decoder_graph import decoder_graph
 from hearth.quantize.graph.graph import DATA_FILE
 from hearth.quantize.graph.linear import Writer
+from hearth.quantize.piece_session import PieceSession
 from hearth.quantize.quality.layer_piece import LayerPiece
-from hearth.quantize.quality.piece_session import PieceSession
 from hearth.quantize.recipe import Recipe
 from hearth.quantize.repacked_weight import RepackedWeight
 from hearth.quantize.rounding.blocks import RoundedRows, unpack_bits

@@ -8,8 +8,8 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from hearth.quantize.graph.graph import Graph
+from hearth.quantize.piece_session import PieceSession
 from hearth.quantize.quality.graph_piece import cut_out
-from hearth.quantize.quality.piece_session import PieceSession
 
 HIDDEN_RANK = 3  # [batch, tokens, hidden]
 

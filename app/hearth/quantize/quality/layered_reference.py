@@ -16,9 +16,9 @@ from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.data_file import lay_out
 from hearth.quantize.decoder import Decoder, Rows
 from hearth.quantize.graph.decoder_graph import decoder_graph
+from hearth.quantize.piece_session import PieceSession
 from hearth.quantize.quality.graph_piece import cut_out, external_names
 from hearth.quantize.quality.layer_piece import HIDDEN_RANK, LayerPiece
-from hearth.quantize.quality.piece_session import PieceSession
 from hearth.quantize.quality.windows import steps
 from hearth.quantize.recipe import HEAD, Recipe
 from hearth.quantize.weights import FloatWeight, Matrix, VectorWeight

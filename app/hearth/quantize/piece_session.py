@@ -69,8 +69,10 @@ class PieceSession:
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
             raise self._failed(error) from error
 
-    def run(self, values: Mapping[str, np.ndarray], tokens: int) -> Sequence[np.ndarray]:
-        """The piece's outputs as float32, for a text of so many tokens that is read at once.
+    def run(
+        self, values: Mapping[str, np.ndarray], tokens: int, outputs: Sequence[str] = ()
+    ) -> Sequence[np.ndarray]:
+        """These outputs as float32, or all of the piece's, for a text of so many tokens that is read at once.
 
         Raises:
             ModelRunFailed: onnxruntime fails.
@@ -80,10 +82,10 @@ class PieceSession:
         given = {**self._past, IDS: ids, MASK: mask, **values}
         feeds = {name: given[name].astype(dtype, copy=False) for name, dtype in self._dtypes.items()}
         try:
-            outputs = self._session.run(self._outputs, feeds)
+            made = self._session.run(list(outputs) or self._outputs, feeds)
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
             raise self._failed(error) from error
-        return [output.astype(np.float32, copy=False) for output in outputs]
+        return [output.astype(np.float32, copy=False) for output in made]
 
     def _failed(self, error: Exception) -> ModelRunFailed:
         lines = str(error).strip().splitlines() or [type(error).__name__]
