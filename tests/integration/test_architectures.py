@@ -19,9 +19,13 @@ from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.relative_error import relative_error
 from hearth.errors import ModelUnsupported
 from hearth.model_folder.folder import ModelFolder
+from hearth.quantize.architectures.registry import describe
 from hearth.quantize.builder import build
+from hearth.quantize.calibration.calibration import Calibration, Calibrator
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.recipe import Override, Recipe
+from hearth.quantize.rounding.nearest import round_nearest
+from hearth.quantize.rounding.scheme import Scheme
 
 REFERENCE = Recipe(name="reference", bits=32)
 CLOSE = 1e-3
@@ -179,3 +183,18 @@ def test_heads_of_a_size_that_the_operator_does_not_take_are_refused(tmp_path: P
     odd = replace(checkpoint, config={**config, **heads, "head_dim": config["head_dim"] // 2})
     with pytest.raises(ModelUnsupported, match="multiples of 16"):
         build(odd, REFERENCE, tmp_path, 1, lambda done, whole: None)
+
+
+def test_every_architecture_runs_on_calibration_text(name: str, tmp_path: Path) -> None:
+    checkpoint = Checkpoint.open(golden_checkpoint(name, tmp_path))
+    decoder = describe(checkpoint)
+    schemes = [Scheme(4, 16), Scheme(8, 16)]
+    tokens = np.array([golden(name).ids[:32]])
+    found = Calibration()
+    calibrator = Calibrator(
+        checkpoint, decoder, tokens, round_nearest, lambda _: schemes, False, 1, lambda _: None
+    )
+    calibrator.run(found, lambda _: None)
+    losses = [[found.losses[module][scheme] for scheme in schemes] for module in found.matrices]
+    assert np.isfinite(losses).all()
+    assert np.sum(losses, axis=0)[1] < np.sum(losses, axis=0)[0]  # more bits spoil less

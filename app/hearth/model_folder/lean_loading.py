@@ -17,6 +17,7 @@ import math
 import struct
 from dataclasses import dataclass, field
 
+from hearth.model_folder.graph_node import Node, read_node
 from hearth.model_folder.protobuf_reader import Field, ProtobufReader
 from hearth.model_folder.protobuf_writer import message_field, number_field
 
@@ -41,15 +42,6 @@ class _Tensor:
     numbers: list[int] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Node:
-    place: Field
-    op_type: str = ""
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    value: _Tensor | None = None
-
-
 def with_lean_loading(model: bytes) -> bytes:
     """The same model, or one that loads in less memory.
 
@@ -60,12 +52,12 @@ def with_lean_loading(model: bytes) -> bytes:
     whole = list(reader.fields())
     (graph,) = (item for item in whole if item.number == 7)
     parts = list(reader.fields(graph.start, graph.end))
-    nodes = [_read_node(reader, model, part) for part in parts if part.number == 1]
+    nodes = [read_node(reader, part) for part in parts if part.number == 1]
     tensors = {
         tensor.name: tensor for tensor in (_read_tensor(reader, model, p) for p in parts if p.number == 5)
     }
     shapes = {name: tensor.numbers for name, tensor in tensors.items()}
-    shapes |= {node.outputs[0]: node.value.numbers for node in nodes if node.value and node.outputs}
+    shapes |= {node.outputs[0]: _constant(reader, model, node) for node in nodes if node.outputs}
     dropped: set[int] = set()
     added: list[bytes] = []
     for node in nodes:
@@ -86,7 +78,7 @@ def with_lean_loading(model: bytes) -> bytes:
     return model[:before] + message_field(7, b"".join([*rewritten, *added])) + model[graph.end :]
 
 
-def _largest_weight(node: _Node, tensors: dict[str, _Tensor]) -> int:
+def _largest_weight(node: Node, tensors: dict[str, _Tensor]) -> int:
     """How many numbers the largest weight of an operator has that lies in a file; 0 where there is none."""
     if node.op_type in _UNPACKED:
         return 0
@@ -100,20 +92,14 @@ def _is_same_size(dims: list[int], shape: list[int]) -> bool:
     return bool(shape) and min(shape) > 0 and math.prod(shape) == math.prod(dims)
 
 
-def _read_node(reader: ProtobufReader, model: bytes, place: Field) -> _Node:
-    node = _Node(place)
-    for item in reader.fields(place.start, place.end):
-        if item.number == 1:
-            node.inputs.append(reader.text(item))
-        elif item.number == 2:
-            node.outputs.append(reader.text(item))
-        elif item.number == 4:
-            node.op_type = reader.text(item)
-        elif item.number == 5:
+def _constant(reader: ProtobufReader, model: bytes, node: Node) -> list[int]:
+    """The numbers of a Constant that is a small vector of int64; empty for anything else."""
+    for item in reader.fields(node.place.start, node.place.end):
+        if node.op_type == "Constant" and item.number == 5:
             for part in reader.fields(item.start, item.end):
-                if part.number == 5:  # the attribute `value` of a Constant
-                    node.value = _read_tensor(reader, model, part)
-    return node
+                if part.number == 5:
+                    return _read_tensor(reader, model, part).numbers
+    return []
 
 
 def _read_tensor(reader: ProtobufReader, model: bytes, place: Field) -> _Tensor:

@@ -11,8 +11,8 @@ weights lie in files beside it. Field numbers are those of onnx.proto.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from hearth.model_folder.graph_node import Node, read_node
 from hearth.model_folder.protobuf_reader import Field, ProtobufReader
 from hearth.model_folder.protobuf_writer import message_field, number_field
 
@@ -23,16 +23,6 @@ _ANY = b""  # a dimension without a size
 _LAST = "/INT64/-1"
 # The head, its bias, its scale, and the caps of some models lie between.
 _LONGEST_CHAIN = 12
-
-
-@dataclass(slots=True)
-class _Node:
-    """A NodeProto: its place in the file, and what of it is needed."""
-
-    place: Field
-    op_type: str = ""
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
 
 
 def with_positions(model: bytes, logits: str) -> bytes | None:
@@ -46,7 +36,7 @@ def with_positions(model: bytes, logits: str) -> bytes | None:
     whole = list(reader.fields())
     (graph,) = (item for item in whole if item.number == 7)
     parts = list(reader.fields(graph.start, graph.end))
-    nodes = [_read_node(reader, part) for part in parts if part.number == 1]
+    nodes = [read_node(reader, part) for part in parts if part.number == 1]
     makers = {name: node for node in nodes for name in node.outputs}
     chain = _up_to_gather(makers, logits)
     if chain is None:
@@ -70,9 +60,9 @@ def with_positions(model: bytes, logits: str) -> bytes | None:
     return model[:before] + message_field(7, b"".join(rewritten)) + model[graph.end :]
 
 
-def _up_to_gather(makers: dict[str, _Node], logits: str) -> list[_Node] | None:
+def _up_to_gather(makers: dict[str, Node], logits: str) -> list[Node] | None:
     """The nodes from the one that makes `logits` up to the pruning Gather, each the first input of the one before."""
-    chain: list[_Node] = []
+    chain: list[Node] = []
     name = logits
     while (node := makers.get(name)) is not None and node.inputs:
         chain.append(node)
@@ -85,19 +75,7 @@ def _up_to_gather(makers: dict[str, _Node], logits: str) -> list[_Node] | None:
     return None
 
 
-def _read_node(reader: ProtobufReader, place: Field) -> _Node:
-    node = _Node(place)
-    for item in reader.fields(place.start, place.end):
-        if item.number == 1:
-            node.inputs.append(reader.text(item))
-        elif item.number == 2:
-            node.outputs.append(reader.text(item))
-        elif item.number == 4:
-            node.op_type = reader.text(item)
-    return node
-
-
-def _gather_at_positions(reader: ProtobufReader, model: bytes, gather: _Node, output: str) -> bytes:
+def _gather_at_positions(reader: ProtobufReader, model: bytes, gather: Node, output: str) -> bytes:
     kept = [
         message_field(item.number, model[item.start : item.end])
         for item in reader.fields(gather.place.start, gather.place.end)
