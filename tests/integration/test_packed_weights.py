@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,13 +17,16 @@ import pytest
 
 from command_line import hearth
 from disks import small_disk
+from hearth.engine import packed_graph
 from hearth.engine.host.client import HostClient
 from hearth.engine.host.protocol import VERSION, EngineOptions, Load, Ready
 from hearth.engine.ort_backend import OrtBackend
 from hearth.engine.ort_runner import OrtRunner
-from hearth.engine.ort_session import model_origin, write_packed
+from hearth.engine.ort_session import model_origin
+from hearth.engine.packed_graph import NotTheSame, write_packed
 from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE, NotPacked, PackedWeights
-from hearth.engine.packing import Job, NotTheSame, pack, packing_command, start_packing
+from hearth.engine.packing import Job, pack, packing_command, start_packing
+from hearth.errors import ModelLoadFailed
 from hearth.model_folder.folder import ModelFolder
 
 PROMPT = [1, 403, 407, 261, 378]
@@ -187,6 +191,32 @@ def test_a_form_with_other_answers_is_never_taken_in(
     with pytest.raises(NotTheSame):
         pack(int8, "stories", packed, options, packed.new_part())
     assert listed(packed) == []
+
+
+def test_each_product_is_compared_with_its_packed_matrix(
+    int8: ModelFolder, packed: PackedWeights, options: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that nothing wrong comes of it where there is no memory for comparing logits."""
+    moved = packed_graph._moved
+
+    def to_a_wrong_place(*arguments: Any) -> str:
+        key, buffer = moved(*arguments).split("|")
+        offset, rest = buffer.split(";", 1)
+        return f"{key}|{int(offset) - 64};{rest}"
+
+    monkeypatch.setattr("hearth.engine.packing.loads_as_it_is", lambda *_: False)
+    make(int8, packed, options)
+    monkeypatch.setattr(packed_graph, "_moved", to_a_wrong_place)
+    with pytest.raises((NotTheSame, ModelLoadFailed)):  # onnxruntime may notice it first
+        pack(int8, "stories", packed, options, packed.new_part())
+
+
+def test_a_model_that_memory_cannot_hold_as_it_is_is_packed_before_it_is_loaded(
+    int8: ModelFolder, packed: PackedWeights, options: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hearth.engine.ort_backend.loads_as_it_is", lambda *_: False)
+    backend = OrtBackend(int8, "stories", options)
+    assert backend.info.is_packed
 
 
 def test_verify_reads_every_byte_and_removes_what_is_damaged(

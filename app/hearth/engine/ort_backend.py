@@ -23,9 +23,10 @@ from hearth.engine.grammar import Grammar
 from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, Submit
 from hearth.engine.kv_scales import Int8Cache, int8_cache
 from hearth.engine.kv_store import KVStore
+from hearth.engine.ort_session import model_origin
 from hearth.engine.outputs import FinishReason, RequestOutput
 from hearth.engine.packed_weights import NotPacked, PackedWeights, packed_weights
-from hearth.engine.packing import check_room, start_packing
+from hearth.engine.packing import check_room, loads_as_it_is, start_packing
 from hearth.engine.providers.provider import Provider
 from hearth.engine.providers.registry import CPU
 from hearth.engine.request import Request
@@ -111,15 +112,18 @@ class OrtBackend:
                 place=Path(options.kv_scales_folder),
                 model=digest,
             )
+        self._pack: Callable[[], None] | None = None
+        self._packing: subprocess.Popen[bytes] | None = None
+        # Int8 keys and values are another graph, which is run as it is.
+        packed = None if int8.scales else packed_weights(folder, options)
+        if packed and self._packs_first(folder, packed, options):
+            self._start_packing(folder, roots, packed, options, is_awaited=True)
+            packed = None  # whatever came of it, once is enough
         model = open_model(folder, name, options, options.devices, int8.scales)
         weights_are_there.set()
         self._tokenizer = tokenizer.result()
         self._runner = model.runner
-        self._pack: Callable[[], None] | None = None
-        self._packing: subprocess.Popen[bytes] | None = None
-        # Int8 keys and values are another graph, which is run as it is.
-        packed = packed_weights(folder, options)
-        if packed and not self._runner.is_packed and model.provider is CPU and not int8.scales:
+        if packed and not self._runner.is_packed and model.provider is CPU:
             self._pack = lambda: self._start_packing(folder, roots, packed, options)
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
             raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
@@ -235,12 +239,27 @@ class OrtBackend:
             pack, self._pack = self._pack, None
             pack()
 
+    def _packs_first(self, folder: ModelFolder, packed: PackedWeights, options: EngineOptions) -> bool:
+        """Whether the model is packed before it is loaded, since as it is there is no memory for it."""
+        return not loads_as_it_is(folder, options) and not packed.find(model_origin(folder, options.machine))
+
     def _start_packing(
-        self, folder: ModelFolder, roots: Sequence[str], packed: PackedWeights, options: EngineOptions
+        self,
+        folder: ModelFolder,
+        roots: Sequence[str],
+        packed: PackedWeights,
+        options: EngineOptions,
+        *,
+        is_awaited: bool = False,
     ) -> None:
         try:
             check_room(folder, packed, options)
-            self._packing = start_packing(self._name, folder, list(roots), options)
+            packing = start_packing(self._name, folder, list(roots), options, is_awaited=is_awaited)
+            if is_awaited:
+                packing.wait()
+                if packing.stdin is not None:
+                    packing.stdin.close()
+            self._packing = packing
         except (NotPacked, OSError) as error:
             log.warning("the weights of %s are not packed: %s", self._name, error)
 

@@ -13,7 +13,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime loa
 
 import onnxruntime as ort
 
-from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE, Origin, PackedWeights
+from hearth.engine.packed_weights import DATA_FILE, Origin, PackedWeights
 from hearth.engine.providers.provider import Provider
 from hearth.engine.providers.registry import CPU
 from hearth.engine.read_ahead import is_worth_reading_ahead, read_ahead
@@ -47,7 +47,7 @@ def open_session(
         ModelLoadFailed: onnxruntime refuses the graph or its weights.
         ModelUnsupported: there are scales, but the graph is none that they can be put into.
     """
-    return _open(folder, name, _options(threads), provider, kv_scales, memory_bytes)
+    return _open(folder, name, session_options(threads), provider, kv_scales, memory_bytes)
 
 
 def open_packed(
@@ -66,28 +66,34 @@ def open_packed(
         return None
     try:
         with _ahead([file.with_name(DATA_FILE)], memory_bytes):
-            return CPU.open(str(file), _options(threads))
+            return CPU.open(str(file), session_options(threads))
     except Exception as error:  # noqa: BLE001 (onnxruntime's exceptions share no base but Exception)
         log.warning("the packed weights in %s are removed: %s", file.parent, first_line(error))
         packed.drop(origin)
         return None
 
 
-def write_packed(folder: ModelFolder, name: str, target: Path, threads: int) -> None:
-    """Write the model's graph, optimized, and its weights, raw and packed, to the folder `target`.
+def write_optimized(folder: ModelFolder, name: str, graph: Path, data: str, threads: int) -> None:
+    """Write the model's graph as onnxruntime optimizes it, and all its weights, raw, to the file `data` beside it.
 
     Raises:
         ModelLoadFailed: onnxruntime refuses the graph or its weights, or cannot write.
     """
-    options = _options(threads)
-    options.optimized_model_filepath = str(target / GRAPH_FILE)
+    options = session_options(threads)
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    save_beside(options, graph, data, packs=False)
+    _open(folder, name, options, CPU, None, 0)
+
+
+def save_beside(options: ort.SessionOptions, graph: Path, data: str, *, packs: bool) -> None:
+    """Have a session write its optimized graph, and its weights to the file `data` beside it, reordered ones too."""
+    options.optimized_model_filepath = str(graph)
     for key, value in (
-        ("session.optimized_model_external_initializers_file_name", DATA_FILE),
+        ("session.optimized_model_external_initializers_file_name", data),
         ("session.optimized_model_external_initializers_min_size_in_bytes", "1024"),
-        ("session.save_external_prepacked_constant_initializers", "1"),
+        ("session.save_external_prepacked_constant_initializers", str(int(packs))),
     ):
         options.add_session_config_entry(key, value)
-    _open(folder, name, options, CPU, None, 0)
 
 
 def model_origin(folder: ModelFolder, machine: str) -> Origin:
@@ -106,7 +112,8 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def session_options(threads: int) -> ort.SessionOptions:
+    """How every session runs: with this many threads."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

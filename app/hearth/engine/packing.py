@@ -1,7 +1,9 @@
 """`python -m hearth.engine.packing`: makes the packed form of a model's weights, in a process of its own.
 
 Its standard input is the job, a line of JSON, and then stays open: when it closes, whoever wanted the form is gone, and
-so is this process. It takes as much memory as loading the model does, and whatever processor time nobody else wants.
+so is this process. It takes memory for the model's largest matrix (`packed_graph.py`), so it can be done on a machine
+that has not enough to load the model as it is; there it is done first. Otherwise it takes whatever processor time nobody
+else wants.
 """
 
 from __future__ import annotations
@@ -22,30 +24,35 @@ import psutil
 
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.ort_runner import OrtRunner
-from hearth.engine.ort_session import model_origin, write_packed
+from hearth.engine.ort_session import model_origin
+from hearth.engine.packed_graph import NotTheSame, largest_matrix_bytes, write_packed
 from hearth.engine.packed_weights import NotPacked, PackedWeights, weight_bytes
 from hearth.errors import HearthError
 from hearth.model_folder.folder import ModelFolder
 
 log = logging.getLogger(__name__)
 
-# Packing holds the weights raw and reordered.
-_MEMORY_FACTOR = 2
+# Of the model's weights: what loading them as they are takes, with what onnxruntime adds and some keys and values.
+_LOADED_FACTOR = 1.3
+# Of the largest matrix: raw, reordered, and once more while it is written; and an interpreter with onnxruntime.
+_MATRIX_FACTOR = 4
+_EMPTY_BYTES = 200 << 20
 _PROBE_TOKENS = 24
 _PROBE_KV_BYTES = 256 << 20
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """Pack this model."""
+    """Pack this model.
+
+    Attributes:
+        is_awaited: somebody waits for it, so it takes the processor time that it needs.
+    """
 
     name: str
     folder: str
     roots: list[str]
     options: EngineOptions
-
-
-class NotTheSame(Exception):
-    """The packed form gives other logits than the model."""
+    is_awaited: bool = False
 
 
 def packing_command() -> list[str]:
@@ -61,20 +68,29 @@ def check_room(folder: ModelFolder, packed: PackedWeights, options: EngineOption
     Raises:
         NotPacked: they do not.
     """
-    weights = weight_bytes(folder)
-    packed.check_room(weights)
-    needed = weights * _MEMORY_FACTOR
-    left = psutil.virtual_memory().available
-    if options.memory_bytes:
-        left = min(left, options.memory_bytes - psutil.Process().memory_info().rss)
+    packed.check_room(weight_bytes(folder))
+    needed = largest_matrix_bytes(folder) * _MATRIX_FACTOR + _EMPTY_BYTES
+    left = _free_bytes(options)
     if needed > left:
         raise NotPacked(
             f"making them takes {needed >> 20} MB of memory, and {max(0, left) >> 20} MB are free"
         )
 
 
+def loads_as_it_is(folder: ModelFolder, options: EngineOptions) -> bool:
+    """Whether there is memory for loading the model from its own files."""
+    return weight_bytes(folder) * _LOADED_FACTOR < _free_bytes(options)
+
+
+def _free_bytes(options: EngineOptions) -> int:
+    left = psutil.virtual_memory().available
+    if options.memory_bytes:
+        left = min(left, options.memory_bytes - psutil.Process().memory_info().rss)
+    return left
+
+
 def start_packing(
-    name: str, folder: ModelFolder, roots: list[str], options: EngineOptions
+    name: str, folder: ModelFolder, roots: list[str], options: EngineOptions, *, is_awaited: bool = False
 ) -> subprocess.Popen[bytes]:
     """Start the process; it ends with this one, or when its standard input is closed."""
     process = subprocess.Popen(
@@ -83,9 +99,9 @@ def start_packing(
         stdout=subprocess.DEVNULL,
         env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
-        | getattr(subprocess, "IDLE_PRIORITY_CLASS", 0),
+        | (0 if is_awaited else getattr(subprocess, "IDLE_PRIORITY_CLASS", 0)),
     )
-    job = Job(name=name, folder=str(folder.path), roots=roots, options=options)
+    job = Job(name=name, folder=str(folder.path), roots=roots, options=options, is_awaited=is_awaited)
     if process.stdin is not None:
         with suppress(OSError):  # it ended at once, and said why in the log
             process.stdin.write(msgspec.json.encode(job) + b"\n")
@@ -94,7 +110,9 @@ def start_packing(
 
 
 def pack(folder: ModelFolder, name: str, packed: PackedWeights, options: EngineOptions, part: Path) -> None:
-    """Make the packed form of a model in the folder `part`, check its logits against the model's, and take it in.
+    """Make the packed form of a model in the folder `part`, check it against the model, and take it in.
+
+    Each product is compared by itself, and where there is memory for loading the model as it is, its logits too.
 
     Raises:
         ModelLoadFailed, ModelUnsupported, ModelRunFailed: the model cannot be packed.
@@ -109,9 +127,10 @@ def pack(folder: ModelFolder, name: str, packed: PackedWeights, options: EngineO
     trial = PackedWeights(part / "trial", sys.maxsize)
     trial.folder.mkdir()
     trial.add(files, origin, folder.path)
-    expected = _probe(folder, name, options, None)
-    if not np.array_equal(expected, _probe(folder, name, options, trial)):
-        raise NotTheSame
+    if loads_as_it_is(folder, options):
+        expected = _probe(folder, name, options, None)
+        if not np.array_equal(expected, _probe(folder, name, options, trial)):
+            raise NotTheSame
     packed.take(trial.folder / origin.name, origin)
 
 
@@ -136,9 +155,9 @@ def _probe(
     return np.stack([runner.prefill(0, tokens), runner.decode(0, [1])[0]])
 
 
-def _be_modest() -> None:
-    """Run when nobody else wants to; and if memory runs out, be the one who goes."""
-    if hasattr(os, "nice"):
+def _be_modest(is_awaited: bool) -> None:
+    """Run when nobody else wants to, unless somebody waits; and if memory runs out, be the one who goes."""
+    if hasattr(os, "nice") and not is_awaited:
         os.nice(19)
     with suppress(OSError):  # Linux only
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
@@ -152,7 +171,6 @@ def _end_with(stream: IO[bytes], part: Path) -> None:
 
 def main() -> int:
     """Do the job on standard input; whatever prevents it is told to the log, since nothing is lost but time."""
-    _be_modest()
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
@@ -161,6 +179,7 @@ def main() -> int:
     # Not buffered: a thread in a read of sys.stdin would keep the interpreter from ending.
     reader = os.fdopen(os.dup(0), "rb")
     job = msgspec.json.decode(reader.readline(), type=Job)
+    _be_modest(job.is_awaited)
     packed = PackedWeights(Path(job.options.packed_folder), job.options.packed_bytes)
     try:
         part = packed.new_part()
