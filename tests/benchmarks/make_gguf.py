@@ -1,6 +1,6 @@
 """From a Hugging Face checkpoint to a GGUF, for measuring llama.cpp on the same weights as Hearth.
 
-    .venv-peer/bin/python tests/benchmarks/make_gguf.py CHECKPOINT OUT.gguf [--type q4_0|q8_0|f32] [--reference REF.gguf]
+    .venv-peer/bin/python tests/benchmarks/make_gguf.py CHECKPOINT OUT.gguf [--type q4_0|q8_0|bf16|f32] [--reference REF.gguf]
 
 The reference holds what the quantized weights stand for, in float32: what llama.cpp makes of it differs from the other
 by the rounding of activations alone. Runs in the environment that `make bench-peer` sets up. Architectures: llama,
@@ -25,11 +25,13 @@ from gguf.quants import dequantize, quantize
 TYPES = {
     "q4_0": gguf.GGMLQuantizationType.Q4_0,
     "q8_0": gguf.GGMLQuantizationType.Q8_0,
+    "bf16": gguf.GGMLQuantizationType.BF16,
     "f32": gguf.GGMLQuantizationType.F32,
 }
 FILE_TYPES = {
     "q4_0": gguf.LlamaFileType.MOSTLY_Q4_0,
     "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
+    "bf16": gguf.LlamaFileType.MOSTLY_BF16,
     "f32": gguf.LlamaFileType.ALL_F32,
 }
 # mistral is llama to llama.cpp.

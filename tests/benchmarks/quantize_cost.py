@@ -1,6 +1,7 @@
 """What it costs to quantize a checkpoint: seconds and memory, beside onnxruntime-genai's builder and llama.cpp.
 
     python tests/benchmarks/quantize_cost.py CHECKPOINT [--builder-python PY] [--peer-python PY] [--block-size 32]
+                                            [--peer-floats f32|bf16]
 
 Each side runs in a process of its own, one after the other, rounding to nearest in 4 bits: Hearth's builder, without
 the quality report; `export_model.py` in an environment that has onnxruntime-genai's builder and torch; and llama.cpp's
@@ -66,6 +67,9 @@ def main() -> None:
     arguments.add_argument("checkpoint", type=Path)
     arguments.add_argument("--builder-python")
     arguments.add_argument("--peer-python")
+    arguments.add_argument(
+        "--peer-floats", default="f32", help="of llama.cpp's first step; bf16 takes half the disk"
+    )
     arguments.add_argument("--block-size", type=int, default=32)
     arguments.add_argument("--build-only", type=Path, help=argparse.SUPPRESS)
     given = arguments.parse_args()
@@ -88,7 +92,7 @@ def main() -> None:
         if given.peer_python:
             floats, rounded = place / "floats.gguf", place / "q4_0.gguf"
             convert = [given.peer_python, str(HERE / "make_gguf.py"), checkpoint, str(floats)]
-            told("llama.cpp, a GGUF of floats", *cost([*convert, "--type", "f32"]), floats)
+            told("llama.cpp, a GGUF of floats", *cost([*convert, "--type", given.peer_floats]), floats)
             quantize = [given.peer_python, "-c", QUANTIZE, str(floats), str(rounded), str(threads)]
             told("llama.cpp, quantizing it", *cost(quantize), rounded)
 
