@@ -215,8 +215,12 @@ def test_a_model_that_memory_cannot_hold_as_it_is_is_packed_before_it_is_loaded(
     int8: ModelFolder, packed: PackedWeights, options: EngineOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hearth.engine.ort_backend.loads_as_it_is", lambda *_: False)
-    backend = OrtBackend(int8, "stories", options)
+    heard: list[float] = []
+    backend = OrtBackend(int8, "stories", options, on_preparing=heard.append)
     assert backend.info.is_packed
+    assert heard
+    assert heard == sorted(heard)
+    assert 0 <= heard[0] <= heard[-1] < 1
 
 
 def test_verify_reads_every_byte_and_removes_what_is_damaged(

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 _SMALLEST_CONTEXT = 64
 # By then ONNX Runtime loads the weights, and lets other threads of Python run.
 _HEAD_START_SECONDS = 0.2
+# How often it is looked how far the packing of weights is.
+_LOOK_SECONDS = 0.5
 
 
 class _TextStream:
@@ -84,8 +87,11 @@ class OrtBackend:
         options: EngineOptions,
         open_draft_folder: Callable[[], ModelFolder | None] = lambda: None,
         roots: Sequence[str] = (),
+        on_preparing: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Load the model, and the draft model to guess for it; `roots` are where its files may lie.
+
+        `on_preparing` hears how far it is, 0 to 1, where the weights must be packed before they can be loaded.
 
         Raises:
             ModelLoadFailed, ModelUnsupported, ModelFileInvalid, ChatTemplateFailed: it cannot be used.
@@ -118,6 +124,7 @@ class OrtBackend:
         packed = None if int8.scales else packed_weights(folder, options)
         if packed and self._packs_first(folder, packed, options):
             self._start_packing(folder, roots, packed, options, is_awaited=True)
+            self._await_packing(packed, folder, on_preparing)
             packed = None  # whatever came of it, once is enough
         model = open_model(folder, name, options, options.devices, int8.scales)
         weights_are_there.set()
@@ -254,14 +261,21 @@ class OrtBackend:
     ) -> None:
         try:
             check_room(folder, packed, options)
-            packing = start_packing(self._name, folder, list(roots), options, is_awaited=is_awaited)
-            if is_awaited:
-                packing.wait()
-                if packing.stdin is not None:
-                    packing.stdin.close()
-            self._packing = packing
+            self._packing = start_packing(self._name, folder, list(roots), options, is_awaited=is_awaited)
         except (NotPacked, OSError) as error:
             log.warning("the weights of %s are not packed: %s", self._name, error)
+
+    def _await_packing(
+        self, packed: PackedWeights, folder: ModelFolder, on_preparing: Callable[[float], None]
+    ) -> None:
+        if self._packing is None:
+            return
+        while self._packing.poll() is None:
+            on_preparing(packed.progress(folder))
+            with suppress(subprocess.TimeoutExpired):
+                self._packing.wait(_LOOK_SECONDS)
+        if self._packing.stdin is not None:
+            self._packing.stdin.close()
 
     def count(self, messages: list[ChatMessage] | None, text: str | None) -> int:
         return len(self._encode(messages, text))

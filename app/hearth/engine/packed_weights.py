@@ -207,6 +207,14 @@ class PackedWeights:
         if usage.free - expected < max(_SPARE_BYTES, usage.total // _SPARE_SHARE):
             raise NotPacked(f"the disk has {usage.free >> 20} MB left, and {expected >> 20} MB are needed")
 
+    def progress(self, folder: ModelFolder) -> float:
+        """How far a form of this model is that another process makes now: 0 to 1, by what is written of it."""
+        written = 0
+        for file in self.folder.glob(f"*{_PART}/**/*"):
+            with suppress(OSError):  # it was moved
+                written += file.stat().st_size
+        return min(0.95, written / (weight_bytes(folder) * SIZE_FACTOR))
+
     def new_part(self) -> Path:
         """An empty folder to make a packed form in; what others were killed in is removed."""
         for forsaken in (*self.folder.glob(f"*{_PART}"), *self.folder.glob(f"*{_GONE}")):

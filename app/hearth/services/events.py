@@ -84,6 +84,7 @@ class ModelStatus:
 
     Attributes:
         progress: 0 to 1 while it loads.
+        is_preparing: before it is loaded, it is made ready for this machine, which is done once.
         info: what it is, once it is ready.
         error: why it failed.
     """
@@ -93,6 +94,7 @@ class ModelStatus:
     progress: float = 0.0
     info: ModelInfo | None = None
     error: HearthError | None = None
+    is_preparing: bool = False
 
 
 Event = TypeVar("Event")

@@ -30,6 +30,7 @@ from hearth.engine.host.protocol import (
     Outputs,
     Ping,
     Pong,
+    Preparing,
     Ready,
     Refused,
     Submit,
@@ -317,6 +318,8 @@ class ModelWorker:
                 log.info("%s is ready: %s", self.name, reply.info)
                 self._change(ModelStatus(self.name, ModelState.READY, 1.0, reply.info))
                 self._settle()
+            case Preparing():
+                self._change(ModelStatus(self.name, ModelState.LOADING, reply.progress, is_preparing=True))
             case LoadFailed():
                 self._failed(reply.error.error())
             case Pong() if reply.seconds_in_step > self._hang_seconds * 5:

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from hearth.i18n import tr
 from hearth.services.events import ModelState, ModelStatus
 from hearth.ui.vertical_scroll import vertical_scroll
-from hearth.ui.wording import size_text
+from hearth.ui.wording import loading_text, size_text
 
 if TYPE_CHECKING:
     from hearth.models.registry import ModelEntry
@@ -36,6 +36,11 @@ def state_text(status: ModelStatus) -> str:
     match status.state:
         case ModelState.READY:
             return tr("Ready")
+        case ModelState.LOADING if status.is_preparing:
+            return tr(
+                "Preparing for this computer, only this once… {percent} %",
+                percent=round(status.progress * 100),
+            )
         case ModelState.LOADING:
             return tr("Loading… {percent} %", percent=round(status.progress * 100))
         case ModelState.FAILED:
@@ -306,7 +311,7 @@ class ModelPicker(QToolButton):
         status = self.status(self._current)
         text = self._current
         if status.state is ModelState.LOADING:
-            text = tr("Loading {name}… {percent} %", name=self._current, percent=round(status.progress * 100))
+            text = loading_text(status)
         self.setText(text + "  ▾")
         self.setIcon(state_icon(status.state, quiet))
         self.setToolTip(state_text(status))

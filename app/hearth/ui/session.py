@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 
 from hearth.conversations.message import Conversation, ConversationSettings, Message, Role
-from hearth.i18n import ntr, tr
+from hearth.i18n import ntr
 from hearth.services.events import (
     AnswerEnded,
     AnswerGrew,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hearth.ui.chat.composer import Composer
     from hearth.ui.live_answers import LiveAnswers
     from hearth.ui.tasks import Tasks
+from hearth.ui.wording import loading_text
 
 _VIEW = "conversation on view"
 
@@ -303,9 +304,7 @@ class ChatSession(QObject):
 
     def _note_loading(self, message_id: str, status: ModelStatus) -> None:
         if status.state is ModelState.LOADING:
-            percent = round(status.progress * 100)
-            text = tr("Loading {name}… {percent} %", name=status.name, percent=percent)
-            self._view.set_notice(message_id, text)
+            self._view.set_notice(message_id, loading_text(status))
         elif status.state is ModelState.READY:
             self._view.set_notice(message_id, "")
 

@@ -1,4 +1,4 @@
-"""Sizes, durations and errors in the words of a person."""
+"""Sizes, durations, how far something is, and errors, in the words of a person."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from PySide6.QtCore import QLocale
 from hearth import paths
 from hearth.errors import HearthError
 from hearth.i18n import ntr, tr
+from hearth.services.events import ModelStatus
 
 
 def size_text(size: int) -> str:
@@ -26,6 +27,14 @@ def time_left_text(seconds: float) -> str:
     if whole < 60:
         return ntr("{n} second left", "{n} seconds left", whole)
     return ntr("{n} minute left", "{n} minutes left", round(whole / 60))
+
+
+def loading_text(status: ModelStatus) -> str:
+    """Which model is on its way, and how far."""
+    percent = round(status.progress * 100)
+    if status.is_preparing:
+        return tr("Preparing {name}… {percent} %", name=status.name, percent=percent)
+    return tr("Loading {name}… {percent} %", name=status.name, percent=percent)
 
 
 def error_text(error: Exception) -> str:

@@ -30,6 +30,7 @@ from hearth.engine.host.protocol import (
     Outputs,
     Ping,
     Pong,
+    Preparing,
     Ready,
     Refused,
     Reply,
@@ -53,7 +54,10 @@ LoopRequest = Submit | Abort | Stats | Shutdown
 class EngineHost:
     """One model's host: its pipe, its reader thread and its loop."""
 
-    def __init__(self, pipe: Pipe[HostRequest], load_backend: Callable[[Load], Backend]) -> None:
+    def __init__(
+        self, pipe: Pipe[HostRequest], load_backend: Callable[[Load, Callable[[float], None]], Backend]
+    ) -> None:
+        """`load_backend` is given a function to tell how far it is where loading takes more than reading weights."""
         self._pipe = pipe
         self._load_backend = load_backend
         self._queue: SimpleQueue[LoopRequest] = SimpleQueue()
@@ -83,7 +87,7 @@ class EngineHost:
             raise HostProtocol(name=load.name, theirs=VERSION, ours=load.version)
         use_language(load.language)
         try:
-            return self._load_backend(load)
+            return self._load_backend(load, lambda progress: self._pipe.send(Preparing(progress)))
         except MemoryError as error:
             raise ModelLoadFailed(name=load.name, reason=tr("there is not enough memory")) from error
         except HearthError:
@@ -205,7 +209,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
-def load_ort_backend(load: Load) -> Backend:
+def load_ort_backend(load: Load, on_preparing: Callable[[float], None]) -> Backend:
     """Open the folder, check it and load it with onnxruntime."""
     # Imported here, so that the protocol and the loop can be used and tested without onnxruntime.
     from hearth.engine.ort_backend import OrtBackend
@@ -218,7 +222,7 @@ def load_ort_backend(load: Load) -> Backend:
             return None
         return ModelFolder.open(Path(load.draft_folder), [Path(root) for root in load.draft_roots])
 
-    return OrtBackend(folder, load.name, load.options, open_draft_folder, load.roots)
+    return OrtBackend(folder, load.name, load.options, open_draft_folder, load.roots, on_preparing)
 
 
 def main() -> int:

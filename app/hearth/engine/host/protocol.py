@@ -167,6 +167,12 @@ class Ready(msgspec.Struct, tag="ready"):
     info: ModelInfo
 
 
+class Preparing(msgspec.Struct, tag="preparing"):
+    """Before it is loaded, the model is made ready for this machine, which is done once; how far that is, 0 to 1."""
+
+    progress: float
+
+
 class LoadFailed(msgspec.Struct, tag="load_failed"):
     error: ErrorInfo
 
@@ -199,4 +205,4 @@ class Pong(msgspec.Struct, tag="pong"):
 
 
 HostRequest = Load | Submit | Abort | Count | Stats | Ping | Shutdown
-HostReply = Ready | LoadFailed | Outputs | Reply | Refused | Pong
+HostReply = Ready | Preparing | LoadFailed | Outputs | Reply | Refused | Pong
