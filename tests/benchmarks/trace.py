@@ -5,14 +5,14 @@
 
 Replays the first requests of a conversation trace (../shared/data/README.md has its source): prompts and answers as
 long as there, or all divided by `--scale`; tokens are random, so the answers are noise. Hearth's capacity at eight
-streams is measured first: tokens per second of reading and of writing, which make seconds of work of each request.
-Arrivals are stretched until the work is `--load` of the time. Without `--scale`, lengths are divided so far that no
-side takes longer than `--minutes`. `make bench-peer` makes the peer's server; the GGUF is to be of the same checkpoint.
+streams is what it needs for all requests where they are there at once. Arrivals are stretched until that is `--load` of
+the time. Without `--scale`, lengths are divided so far that no side takes much longer than `--minutes`, by the tokens
+per second of reading and of writing. `make bench-peer` makes the peer's server; the GGUF is to be of the same checkpoint.
 
 The sides come one after the other, each with its model alone in memory and the same client, a thread for each request:
 
-    batching    Hearth, through its worker and engine host
-    saturated   the same with all requests there at once: what it can do at most
+    saturated   Hearth, through its worker and engine host, with all requests there at once: what it can do at most
+    batching    the same with the arrivals of the trace
     single      the same arrivals, but one request at a time, in their order
     peer        llama.cpp's server with eight slots and continuous batching, over HTTP, the same arrivals; all else
                 is left at its defaults
@@ -38,7 +38,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean, median
@@ -60,7 +60,7 @@ TRACE = ROOT.parent / "shared" / "data" / "eval" / "AzureLLMInferenceTrace_conv.
 SERVER = ROOT.joinpath(
     ".venv-peer", *(("Scripts", "llama-server.exe") if os.name == "nt" else ("bin", "llama-server"))
 )
-SIDES = ("batching", "saturated", "single", "peer")
+SIDES = ("batching", "single", "peer")
 STREAMS = 8
 MEASURED_TOKENS = 64
 CONTEXT_STEP = 256
@@ -350,46 +350,38 @@ def run(given: argparse.Namespace, home: Path) -> dict[str, object]:
             rough = measure_capacity(side, _fitting(trace, info.context_length), 1)
             scale = fitting_scale(rough, trace, given.load, 60 * given.minutes)
         requests = _fitting([asked.scaled(scale) for asked in trace], info.context_length)
-        _say(f"measuring the capacity at lengths divided by {scale:g}")
-        capacity = measure_capacity(side, requests, 3)
-        work = capacity.work(requests, capacity.write_eight)
-        factor = work / given.load / (requests[-1].arrival - requests[0].arrival)
+        ask = ask_hearth(pool, entry.name)
+
+        def replayed(name: str, arrivals: Sequence[float], most: int, ask: Ask = ask) -> Result:
+            _say(name)
+            result = results[name] = replay(ask, requests, arrivals, info.vocab_size, most)
+            _say(msgspec.json.encode(result).decode())  # an hour's work is not lost with the next side
+            return result
+
+        _say(f"{len(requests)} requests, lengths divided by {scale:g}")
+        capacity = replayed("saturated", [0.0] * len(requests), len(requests))
+        span = capacity.seconds / given.load
+        factor = span / (requests[-1].arrival - requests[0].arrival)
         arrivals = [factor * (asked.arrival - requests[0].arrival) for asked in requests]
         report: dict[str, object] = {
             "requests": len(requests),
             "left_out_too_long": len(trace) - len(requests),
             "scale": scale,
             "load": given.load,
-            "capacity_tokens_per_second": asdict(capacity),
-            "work_seconds_per_request": work / len(requests),
+            "capacity_seconds_per_request": capacity.seconds / len(requests),
             "arrivals_stretched_by": factor,
         }
-        single = capacity.work(requests, capacity.write_one)
-        _say(
-            f"{len(requests)} requests, lengths divided by {scale:g}, arrivals stretched by {factor:.2f}: about"
-            f" {arrivals[-1] / 60:.1f} minutes for each side, {max(single, arrivals[-1]) / 60:.1f} for single"
-        )
-        ask = ask_hearth(pool, entry.name)
-        at_once = [0.0] * len(requests)
-        for name, times, most in (
-            ("batching", arrivals, len(requests)),
-            ("saturated", at_once, len(requests)),
-            ("single", arrivals, 1),
-        ):
-            if name in given.sides:
-                _say(name)
-                results[name] = replay(ask, requests, times, info.vocab_size, most)
-                _say(
-                    msgspec.json.encode(results[name]).decode()
-                )  # an hour's work is not lost with the next side
+        _say(f"arrivals stretched by {factor:.2f}: about {span / 60:.1f} minutes for each side")
+        if "batching" in given.sides:
+            replayed("batching", arrivals, len(requests))
+        if "single" in given.sides:
+            replayed("single", arrivals, 1)
         side.unload()
         if "peer" in given.sides:
             longest = max(asked.prompt + asked.answer for asked in requests) + 2
-            with llama_server(given.peer_server, given.peer_model, longest, options.threads) as ask:
-                list(ask(random_tokens(64, info.vocab_size, "warm"), 8))
-                _say("peer")
-                results["peer"] = replay(ask, requests, arrivals, info.vocab_size, len(requests))
-                _say(msgspec.json.encode(results["peer"]).decode())
+            with llama_server(given.peer_server, given.peer_model, longest, options.threads) as ask_peer:
+                list(ask_peer(random_tokens(64, info.vocab_size, "warm"), 8))
+                replayed("peer", arrivals, len(requests), ask_peer)
     finally:
         pool.close()
     return report | {"sides": results, "ratios": _ratios(results)}
@@ -454,7 +446,7 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=10.0, help="for each side, about")
     arguments.add_argument("--peer-model", type=Path, help="a GGUF of the same checkpoint")
     arguments.add_argument("--peer-server", type=Path, default=SERVER)
-    arguments.add_argument("--sides", nargs="+", choices=SIDES, help="all that can run, otherwise")
+    arguments.add_argument("--sides", nargs="+", choices=SIDES, help="after saturated; all that can run, otherwise")
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
     given.sides = given.sides or (SIDES if given.peer_model else SIDES[:-1])
