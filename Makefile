@@ -27,7 +27,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run chat test lint translations starter bench bench-peer screenshots clean lock qt-libraries
+.PHONY: help run chat test lint translations starter bench bench-peer screenshots clean lock wheels qt-libraries
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,10 @@ clean:  ## remove .venv and everything else that was made
 lock: .venv/.python
 	$(PIP_INSTALL) --require-hashes -r $(REQUIREMENTS)/lock.txt
 	$(PY) packaging/lock_requirements.py $(ARGS)
+
+wheels: .venv/.dev
+	$(PIP_INSTALL) --require-hashes -r $(REQUIREMENTS)/lock.txt
+	$(PY) packaging/wheels.py $(ARGS)
 
 qt-libraries: .venv/.dev
 	@sh packaging/system_packages.sh qt .venv
