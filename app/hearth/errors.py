@@ -187,7 +187,10 @@ class ModelFolderMissing(HearthError):
 class ModelFileMissing(HearthError):
     code = "model_file_missing"
     what = mark("{folder} is not a complete model folder: {file} is missing.")
-    remedy = mark("Choose a folder in the onnxruntime-genai format, or copy the model again.")
+    remedy = mark(
+        "Copy or download it again. A model to import is in the onnxruntime-genai format, one to quantize as Hugging Face"
+        " has it."
+    )
 
 
 class ModelFileInvalid(HearthError):
@@ -220,12 +223,33 @@ class ModelUnsupported(HearthError):
     remedy = mark("Choose a decoder-only text model in the onnxruntime-genai format.")
 
 
+class ArchitectureUnsupported(ModelUnsupported):
+    code = "architecture_unsupported"
+    what = mark("Hearth cannot quantize {name}: {reason}.")
+    remedy = mark("Take another model, or import this one as somebody has made it for onnxruntime-genai.")
+
+
 class CheckpointUnsupported(HearthError):
     code = "checkpoint_unsupported"
     what = mark("Hearth cannot quantize {name}: {reason}.")
     remedy = mark(
         "Take the checkpoint that its authors published, with weights as floats in safetensors files."
     )
+
+
+class TokenizerMissing(HearthError):
+    code = "tokenizer_missing"
+    what = mark("{folder} has no tokenizer.json, the only form of tokenizer that Hearth reads.")
+    remedy = mark(
+        "Take it from where the model was published, or have transformers make it of the other files:"
+        " AutoTokenizer.from_pretrained(folder).save_pretrained(folder)."
+    )
+
+
+class FloatsTooLarge(HearthError):
+    code = "floats_too_large"
+    what = mark("The weights {tensor} have numbers beyond 65,504, the largest that 16 bits hold.")
+    remedy = mark("Take a recipe that keeps them in 32 bits, with the target “cpu”.")
 
 
 class QuantizeRoom(HearthError):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
+from onnx import numpy_helper
 
 from checkpoints import write_llama, write_safetensors
+from golden_checkpoint import FOLDER
 from hearth.quantize.builder import build
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
-from hearth.quantize.recipe import Recipe
+from hearth.quantize.checkpoint.packed_tensor import PackedTensor
+from hearth.quantize.recipe import EMBEDDING, HEAD, Mixed, Recipe
 
 AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)
 GROUP = 32
@@ -62,13 +67,11 @@ def logits(source: Path, out: Path) -> np.ndarray:
     return result
 
 
-@pytest.mark.parametrize("method", ["awq", "gptq"])
-def test_the_answers_are_those_of_the_numbers_in_the_checkpoint(tmp_path: Path, method: str) -> None:
+def write_packed_llama(folder: Path, method: str) -> dict[str, np.ndarray]:
+    """A checkpoint whose layers are int4; the numbers that its tensors stand for."""
     random = np.random.default_rng(3)
-    packed, plain = tmp_path / "packed", tmp_path / "plain"
     settings = {"quant_method": method, "bits": 4, "group_size": GROUP}
-    tensors = write_llama(packed, quantization_config=settings)
-    write_llama(plain)
+    tensors = write_llama(folder, quantization_config=settings)
     stored: dict[str, np.ndarray] = {}
     for name, matrix in tensors.items():
         if "_proj" not in name:
@@ -77,7 +80,15 @@ def test_the_answers_are_those_of_the_numbers_in_the_checkpoint(tmp_path: Path, 
         parts, tensors[name] = quantized(matrix, method, random)
         module = name.removesuffix(".weight")
         stored |= {f"{module}.{part}": values for part, values in parts.items()}
-    write_safetensors(packed / "model.safetensors", stored)
+    write_safetensors(folder / "model.safetensors", stored)
+    return tensors
+
+
+@pytest.mark.parametrize("method", ["awq", "gptq"])
+def test_the_answers_are_those_of_the_numbers_in_the_checkpoint(tmp_path: Path, method: str) -> None:
+    packed, plain = tmp_path / "packed", tmp_path / "plain"
+    tensors = write_packed_llama(packed, method)
+    write_llama(plain)
     write_safetensors(plain / "model.safetensors", tensors)
     exact = logits(packed, tmp_path / "int4")
     floats = logits(plain, tmp_path / "float32")
@@ -86,3 +97,27 @@ def test_the_answers_are_those_of_the_numbers_in_the_checkpoint(tmp_path: Path, 
     assert (tmp_path / "int4" / "model.onnx.data").stat().st_size < (
         tmp_path / "float32" / "model.onnx.data"
     ).stat().st_size / 2
+
+
+@pytest.mark.parametrize("rounding", ["scale-search", "gptq"])
+def test_what_is_integers_already_stays_so_where_the_rest_is_measured(tmp_path: Path, rounding: str) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    write_packed_llama(source, "awq")
+    shutil.copyfile(FOLDER / "tokenizer.json", source / "tokenizer.json")
+    text = tmp_path / "text.txt"
+    text.write_text(" ".join(f"w{3 + 7 * number % 125}" for number in range(600)))
+    out.mkdir()
+    recipe = Recipe(
+        name="mine",
+        rounding=rounding,
+        calibration=str(text),
+        calibration_tokens=256,
+        mixed=Mixed(bits_per_weight=6),
+    )
+    built = build(Checkpoint.open(source), recipe, out, 2, lambda _done, _total: None)
+    assert {override.pattern for override in built.recipe.overrides} <= {HEAD, EMBEDDING}
+    weights = {tensor.name: tensor for tensor in onnx.load(out / "model.onnx").graph.initializer}
+    kept = numpy_helper.to_array(weights["model.layers.0.mlp.down_proj.weight_Q4"])
+    packed = Checkpoint.open(source).tensor("model.layers.0.mlp.down_proj.weight")
+    assert isinstance(packed, PackedTensor)
+    assert np.array_equal(kept, packed.codes(0, packed.rows).packed())

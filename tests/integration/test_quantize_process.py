@@ -24,6 +24,7 @@ from hearth.errors import (
     HomeUnwritable,
     ModelFileInvalid,
     ModelFileMissing,
+    ModelNameTaken,
     QuantizeBusy,
     QuantizeCancelled,
     QuantizeCrashed,
@@ -216,6 +217,55 @@ def test_a_source_that_vanishes_half_way_leaves_nothing(checkpoint: Path, tmp_pa
             list(process.messages())
     assert str(source) in str(caught.value)
     assert not work.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a process that is held")
+@pytest.mark.timeout(300)
+def test_a_source_that_changes_half_way_leaves_nothing(checkpoint: Path, tmp_path: Path) -> None:
+    source, work = tmp_path / "source", tmp_path / "work"
+    shutil.copytree(checkpoint, source)
+    with QuantizeProcess(job(source, work)) as process:
+        wait_for(work, 1, process)
+        os.kill(process.pid, signal.SIGSTOP)
+        with (source / "model.safetensors").open("r+b") as stream:
+            stream.seek(-4, os.SEEK_END)
+            stream.write(bytes(4))
+        os.kill(process.pid, signal.SIGCONT)
+        with pytest.raises(ModelFileInvalid, match="changed while"):
+            list(process.messages())
+    assert not work.exists()
+
+
+@pytest.mark.timeout(300)
+def test_nobody_builds_in_the_folder_until_the_model_has_left_it(
+    checkpoint: Path, models: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hearth.quantize.work_folder._PATIENCE_SECONDS", 0)
+    busy: dict[Stage, bool] = {}
+
+    def try_too(progress: QuantizeProgress) -> None:
+        busy[progress.stage] = False
+        try:
+            discard(models, "mine")
+        except QuantizeBusy:
+            busy[progress.stage] = True
+
+    quantize(models, checkpoint, "mine", RECIPE, progress=try_too)
+    assert busy[Stage.CHECKING]
+    assert all(busy.values())
+
+
+@pytest.mark.timeout(300)
+def test_a_name_that_somebody_takes_meanwhile_leaves_nothing(
+    checkpoint: Path, models: ModelRegistry, tmp_path: Path
+) -> None:
+    def take(progress: QuantizeProgress) -> None:
+        if progress.stage is Stage.CHECKING:
+            (models.root / "mine").mkdir(exist_ok=True)
+
+    with pytest.raises(ModelNameTaken):
+        quantize(models, checkpoint, "mine", RECIPE, progress=take)
+    assert not models.work_folder("mine").exists()
 
 
 def test_too_little_memory_is_told_before_the_work(checkpoint: Path, tmp_path: Path) -> None:

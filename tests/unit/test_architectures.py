@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from golden_checkpoint import FOLDER, NAMES
-from hearth.errors import ModelFileInvalid, ModelUnsupported
+from hearth.errors import ArchitectureUnsupported, ModelFileInvalid, ModelUnsupported
 from hearth.quantize.architectures.registry import ARCHITECTURES, describe
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.checkpoint.stored_tensor import StoredTensor
@@ -103,7 +103,8 @@ def test_what_gemma_3_leaves_out_is_as_in_its_smallest_size_that_sees() -> None:
         "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
         "sliding_window": 1024,
     }
-    decoder = describe(Checkpoint(Path("gemma"), config, {embedding.name: embedding}))
+    tensors = {f"model.layers.{number}.": embedding for number in range(34)} | {embedding.name: embedding}
+    decoder = describe(Checkpoint(Path("gemma"), config, dict(tensors)))
     attention = decoder.layers[0].attention
     assert (attention.heads, attention.kv_heads, attention.head_dim) == (8, 4, 256)
     assert (decoder.context_length, decoder.head.weight, decoder.head.softcap) == (131072, None, 0)
@@ -115,6 +116,30 @@ def test_what_gemma_3_leaves_out_is_as_in_its_smallest_size_that_sees() -> None:
     assert first_global.inverse_frequencies[0] == pytest.approx(1 / 8)
     assert first_local.inverse_frequencies[-1] == pytest.approx(10000 ** (-254 / 256))
     assert first_global.inverse_frequencies[-1] == pytest.approx(1e6 ** (-254 / 256) / 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking", "having"),
+    [
+        ("phi3", "rms_norm_eps", 1e-5),
+        ("olmo2", "rms_norm_eps", 1e-5),
+        ("llama3", "rms_norm_eps", 1e-6),
+        ("mistral", "sliding_window", 4096),
+        ("qwen2", "sliding_window", 4096),
+        ("qwen2", "max_window_layers", 28),
+        ("qwen3", "sliding_window", 4096),
+        ("qwen3", "head_dim", 128),
+        ("qwen3_moe", "sliding_window", 4096),
+    ],
+)
+def test_what_a_configuration_leaves_out_is_as_in_transformers(
+    name: str, lacking: str, having: object
+) -> None:
+    checkpoint = changed(
+        opened(name), max_position_embeddings=1 << 15, use_sliding_window=True, layer_types=None
+    )
+    without = {key: value for key, value in checkpoint.config.items() if key != lacking}
+    assert describe(replace(checkpoint, config=without)) == describe(changed(checkpoint, **{lacking: having}))
 
 
 def windows(decoder: Decoder) -> list[int]:
@@ -138,6 +163,17 @@ def test_every_fourth_layer_of_smollm3_has_no_positions_unless_it_says_otherwise
 def test_every_architecture_has_a_golden_checkpoint() -> None:
     kinds = {str(opened(name).model_type) for name in NAMES}
     assert kinds | {"gemma3"} == set(ARCHITECTURES)  # "gemma3" is around "gemma3_text"
+
+
+def test_an_unknown_kind_names_the_nearest_known_one_and_what_is_missing() -> None:
+    other = changed(opened("llama2"), model_type="qwen3_next")
+    with pytest.raises(ArchitectureUnsupported) as caught:
+        describe(other)
+    reason = caught.value.params["reason"]
+    assert "“qwen3_next”; the nearest is “qwen3_moe”" in reason
+    assert "it has no tensor “model.layers.0.mlp.experts.0.gate_proj.weight”" in reason
+    with pytest.raises(ArchitectureUnsupported, match="nearest is “llama”\\."):
+        describe(changed(opened("llama2"), model_type="llama_of_mine"))
 
 
 @pytest.mark.parametrize(
@@ -168,6 +204,17 @@ def test_what_is_not_known_is_refused(name: str, settings: Mapping[str, Any]) ->
         ("qwen3_moe", {"decoder_sparse_step": 0}),
         ("qwen3_moe", {"num_experts": "many"}),
         ("qwen3_moe", {"num_experts_per_tok": 5}),
+        ("qwen3_moe", {"num_experts": 1 << 23}),
+        ("llama2", {"num_hidden_layers": 0}),
+        ("llama2", {"num_hidden_layers": 1 << 60}),
+        ("llama2", {"num_hidden_layers": 2.5}),
+        ("llama2", {"head_dim": 1 << 40}),
+        ("llama2", {"max_position_embeddings": 1 << 40}),
+        ("llama2", {"num_key_value_heads": 0}),
+        ("llama2", {"num_attention_heads": 3, "num_key_value_heads": 2}),
+        ("llama2", {"rope_parameters": {"rope_theta": 0}}),
+        ("llama2", {"rope_parameters": {"rope_theta": -1}}),
+        ("llama2", {"rope_parameters": {"rope_type": "linear", "factor": 0}}),
         ("granite", {"logits_scaling": 0}),
         ("phi3", {"num_attention_heads": 0, "head_dim": None}),
         ("gemma2", {"query_pre_attn_scalar": 0}),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,19 @@ import numpy as np
 import pytest
 
 from checkpoints import write_llama, write_safetensors
-from hearth.errors import HearthError, ModelFileInvalid, ModelFileMissing, ModelFileTruncated
+from golden_checkpoint import FOLDER
+from hearth.errors import (
+    FloatsTooLarge,
+    HearthError,
+    ModelFileInvalid,
+    ModelFileMissing,
+    ModelFileTruncated,
+    TokenizerMissing,
+)
 from hearth.quantize.builder import build, plan
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.checkpoint.safetensors_file import read_safetensors
+from hearth.quantize.checkpoint.stored_tensor import StoredTensor
 from hearth.quantize.recipe import Recipe
 
 RECIPE = Recipe(name="x")
@@ -83,6 +94,70 @@ def test_a_tensor_of_the_wrong_shape_is_named(tmp_path: Path, name: str, shape: 
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("model.layers.0.mlp.experts.3.gate_proj.weight", (15, 32)),
+        ("model.layers.0.mlp.experts.1.up_proj.weight", (32, 16)),
+        ("model.layers.0.mlp.experts.2.down_proj.weight", (32, 15)),
+        ("model.layers.0.mlp.gate.weight", (3, 32)),
+        ("model.layers.0.self_attn.q_norm.weight", (32,)),
+    ],
+)
+def test_an_expert_of_another_shape_than_the_first_is_named(name: str, shape: tuple[int, ...]) -> None:
+    checkpoint = Checkpoint.open(FOLDER / "qwen3_moe")
+    tensor = checkpoint.tensors[name]
+    assert isinstance(tensor, StoredTensor)
+    assert tensor.shape != shape
+    odd = replace(checkpoint, tensors={**checkpoint.tensors, name: replace(tensor, shape=shape)})
+    with pytest.raises(ModelFileInvalid, match=re.escape(name)):
+        plan(odd, RECIPE)
+
+
+def test_a_missing_tokenizer_is_told_before_the_work(tmp_path: Path) -> None:
+    write_llama(tmp_path)
+    (tmp_path / "tokenizer.json").rename(tmp_path / "tokenizer.model")
+    with pytest.raises(TokenizerMissing, match=re.escape(str(tmp_path))):
+        plan(Checkpoint.open(tmp_path), RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("generation_config.json", "{", "not JSON"),
+        ("generation_config.json", '{"eos_token_id": "</s>"}', "eos_token_id"),
+        ("generation_config.json", '{"bos_token_id": 128}', "not in the vocabulary"),
+        ("tokenizer.json", "{}", "model"),
+        ("tokenizer_config.json", '{"chat_template": 3}', "chat_template"),
+    ],
+)
+def test_what_travels_with_the_model_is_checked_before_the_work(
+    tmp_path: Path, file: str, content: str, reason: str
+) -> None:
+    write_llama(tmp_path)
+    (tmp_path / file).write_text(content)
+    with pytest.raises(ModelFileInvalid, match=reason) as caught:
+        plan(Checkpoint.open(tmp_path), RECIPE)
+    assert file in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.norm.weight", "model.layers.1.mlp.up_proj.weight"])
+def test_integers_where_floats_should_be_are_told_before_the_work(tmp_path: Path, name: str) -> None:
+    tensors = write_llama(tmp_path)
+    tensors[name] = tensors[name].astype(np.int32)
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    with pytest.raises(ModelFileInvalid, match="I32") as caught:
+        plan(Checkpoint.open(tmp_path), RECIPE)
+    assert name in str(caught.value)
+
+
+def test_a_row_beyond_a_tensor_is_not_read_from_the_next_one(tmp_path: Path) -> None:
+    write_llama(tmp_path, vocabulary=128)
+    embedding = Checkpoint.open(tmp_path).tensor("model.embed_tokens.weight")
+    with pytest.raises(ModelFileInvalid, match="128 rows"):
+        embedding.floats(128, 129)
+
+
 @pytest.mark.parametrize("bits", [4, 16, 32])
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["model.layers.1.mlp.up_proj.weight", "model.norm.weight"])
@@ -97,6 +172,25 @@ def test_numbers_that_are_not_finite_name_their_tensor(
     with pytest.raises(ModelFileInvalid, match="not finite") as caught:
         build(Checkpoint.open(source), Recipe(name="x", bits=bits), out, 2, lambda _done, _total: None)
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("model.layers.1.mlp.up_proj.weight", Recipe(name="x", bits=16)),
+        ("model.norm.weight", Recipe(name="x", target="gpu")),
+    ],
+)
+def test_numbers_that_16_bits_cannot_hold_are_told_and_not_made_infinite(
+    tmp_path: Path, name: str, recipe: Recipe
+) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    tensors = write_llama(source)
+    tensors[name].flat[3] = 1e5
+    write_safetensors(source / "model.safetensors", tensors)
+    out.mkdir()
+    with pytest.raises(FloatsTooLarge, match=re.escape(name)):
+        build(Checkpoint.open(source), recipe, out, 2, lambda _done, _total: None)
 
 
 def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:

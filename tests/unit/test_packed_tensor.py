@@ -170,6 +170,21 @@ def test_what_cannot_be_kept_exactly_is_refused(tmp_path: Path, settings: dict[s
         open_with(tmp_path, Matrix(group=8).awq(), **settings)
 
 
+def test_a_quantization_with_types_that_are_not_read_is_told_as_one(tmp_path: Path) -> None:
+    write_config(tmp_path, quantization_config={"quant_method": "fp8", "weight_block_size": [128, 128]})
+    header = b'{"m.weight": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}'
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(CheckpointUnsupported, match=r"\(fp8\)"):
+        Checkpoint.open(tmp_path)
+
+
+def test_what_somebody_quantized_for_another_program_is_no_checkpoint(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    (tmp_path / "model-q4.gguf").touch()
+    with pytest.raises(CheckpointUnsupported, match="quantized already"):
+        Checkpoint.open(tmp_path)
+
+
 @pytest.mark.parametrize("part", ["qzeros", "scales"])
 def test_a_part_that_is_missing_or_misshapen_is_named(tmp_path: Path, part: str) -> None:
     parts = Matrix().awq()

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearth.errors import RecipeInvalid, RecipeUnknown, RecipeUnknownKey
+from hearth.quantize.mixed_precision import open_schemes
 from hearth.quantize.recipe import Mixed, Override, Recipe
 from hearth.quantize.recipe_file import DEFAULT_RECIPE, load_recipe, parse_recipe, recipe_names, recipe_text
 from hearth.quantize.rounding.rounding import ROUNDINGS
@@ -123,6 +124,15 @@ def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RecipeInvalid, match="not UTF-8"):
         load_recipe(str(path))
+
+
+def test_bits_and_block_size_of_ones_own_count_in_a_recipe_that_would_choose_them() -> None:
+    recipe = load_recipe("balanced").with_bits(8).with_block_size(32)
+    assert recipe.mixed is None
+    assert recipe.scheme_for("model.layers.0.mlp.down_proj") == Scheme(8, 32, is_symmetric=False)
+    mixed = load_recipe("balanced").with_block_size(32)
+    schemes = open_schemes(mixed, "model.layers.0.mlp.down_proj")
+    assert [(scheme.bits, scheme.block_size) for scheme in schemes] == [(4, 32), (8, 32)]
 
 
 BITS = st.sampled_from([2, 4, 8, 16, 32])

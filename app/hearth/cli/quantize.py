@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from hearth.cli.models import Json, ModelSummary
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from hearth.services.quantizing import QuantizeProgress
 
 _COMMAND = "hearth quantize"
-_BITS = (2, 4, 8, 16, 32)
-_BLOCK_SIZES = (16, 32, 64, 128, 256)
 
 
 class QuantizedModel(ModelSummary, frozen=True, kw_only=True):
@@ -107,12 +104,13 @@ def quantize(
 
 def _recipe(name: str, bits: int, block_size: int) -> Recipe:
     from hearth.quantize.recipe_file import load_recipe
+    from hearth.quantize.rounding.scheme import BITS, BLOCK_SIZES
 
     chosen = load_recipe(name)
     if bits:
-        chosen = msgspec.structs.replace(chosen, bits=_one_of("--bits", bits, _BITS))
+        chosen = chosen.with_bits(_one_of("--bits", bits, BITS))
     if block_size:
-        chosen = msgspec.structs.replace(chosen, block_size=_one_of("--block-size", block_size, _BLOCK_SIZES))
+        chosen = chosen.with_block_size(_one_of("--block-size", block_size, BLOCK_SIZES))
     return chosen
 
 

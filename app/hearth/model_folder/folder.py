@@ -18,6 +18,7 @@ from hearth.model_folder.genai_config import GenaiConfig, read_genai_config
 from hearth.model_folder.graph_summary import GraphSummary, read_graph
 from hearth.model_folder.json_file import decode_json, read_capped, read_json
 
+TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_MAX_BYTES = 256 << 20
 TOKENIZER_CONFIG_MAX_BYTES = 32 << 20
 CHAT_TEMPLATE_MAX_BYTES = 4 << 20
@@ -86,9 +87,7 @@ class ModelFolder:
         graph = _read_graph(graph_file)
         _check_graph(path, config, graph)
         data_files = check_external_data(graph_file, graph.external, _beside(graph_file, path, roots))
-        tokenizer_file = confinement.file("tokenizer.json")
-        read_json(tokenizer_file, _TokenizerFile, TOKENIZER_MAX_BYTES)
-        template, special_tokens = _read_chat_template(confinement)
+        tokenizer_file, template, special_tokens = read_tokenizer_files(confinement)
         return cls(
             path=path,
             config=config,
@@ -109,6 +108,17 @@ class ModelFolder:
     def bytes(self) -> int:
         """The size of all its files."""
         return sum(file.stat().st_size for file in self.files())
+
+
+def read_tokenizer_files(confinement: Confinement) -> tuple[Path, str | None, dict[str, str]]:
+    """Where the tokenizer is, and the chat template and special tokens that `ModelFolder` has.
+
+    Raises:
+        ModelFileMissing, ModelFileInvalid, ModelFileOutside: a file fails a check.
+    """
+    tokenizer_file = confinement.file(TOKENIZER_FILE)
+    read_json(tokenizer_file, _TokenizerFile, TOKENIZER_MAX_BYTES)
+    return tokenizer_file, *_read_chat_template(confinement)
 
 
 def _read_graph(graph_file: Path) -> GraphSummary:

@@ -13,7 +13,7 @@ import msgspec
 
 from hearth.errors import ModelFileInvalid, ModelUnsupported
 from hearth.i18n import tr
-from hearth.model_folder.json_file import read_json
+from hearth.model_folder.json_file import decode_json, read_capped
 
 FILE_NAME = "genai_config.json"
 MAX_BYTES = 4 << 20
@@ -101,12 +101,16 @@ def read_genai_config(path: Path) -> GenaiConfig:
         ModelFileInvalid: it is not such a file, or its numbers make no sense.
         ModelUnsupported: it describes another kind of model than decoder-only text.
     """
+    return check_genai_config(path, read_capped(path, MAX_BYTES))
+
+
+def check_genai_config(path: Path, data: bytes) -> GenaiConfig:
+    """What the file `path` holds, or is made of; raises as `read_genai_config`."""
     # What kind of model it is comes first: other kinds have no decoder of the shape below.
-    kind = read_json(path, _Kind, MAX_BYTES).model
-    reason = kind.why_unsupported()
+    reason = decode_json(path, data, _Kind).model.why_unsupported()
     if reason:
         raise ModelUnsupported(name=path.parent.name, reason=reason)
-    config = read_json(path, GenaiConfig, MAX_BYTES)
+    config = decode_json(path, data, GenaiConfig)
     _check_numbers(path, config)
     _check_names(path, config)
     return config

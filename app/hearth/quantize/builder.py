@@ -30,13 +30,15 @@ from hearth.quantize.recipe import NO_TEXT, Recipe
 from hearth.quantize.rounding.rounding import ROUNDINGS
 from hearth.quantize.rounding.scheme import Scheme
 from hearth.quantize.shapes import check_shapes
-from hearth.quantize.side_files import write_side_files
+from hearth.quantize.side_files import check_side_files, write_side_files
 from hearth.quantize.weights import Weight
 
 GRAPH_FILE = "model.onnx"
 # For each number that a thread works on: as it is stored, as float32, and all that it becomes until it is written.
 _BYTES_PER_NUMBER = 80
 _BASE_BYTES = 64 << 20
+# The sums, their mean, a copy in another order, and two in the decomposition; those of narrower inputs beside them.
+_MOMENTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,24 @@ class Plan:
     def memory_bytes(self, threads: int) -> int:
         """What building takes at most, about."""
         largest = max(piece_rows(weight) * weight.row_numbers for weight in self.graph.weights)
-        return _BASE_BYTES + threads * largest * _BYTES_PER_NUMBER
+        calibration = self._calibration_bytes() if self.recipe.is_calibrated else 0
+        return _BASE_BYTES + threads * largest * _BYTES_PER_NUMBER + calibration
+
+    def _calibration_bytes(self) -> int:
+        """A whole layer in float32, and its largest matrix twice more while it is rounded.
+
+        With feedback, also the second moment of the widest inputs, and what its decomposition takes.
+        """
+        most = 0
+        for number in range(len(self.decoder.layers)):
+            sizes, columns = [0], [0]
+            for weight in self.graph.weights:
+                if weight.tensors[0].name.startswith(layer_prefix(number)):
+                    sizes.append(weight.rows * weight.row_numbers)
+                    columns.append(weight.row_numbers)
+            moments = _MOMENTS * max(columns) ** 2 if self.recipe.has_feedback else 0
+            most = max(most, sum(sizes) + 2 * max(sizes) + moments)
+        return 4 * most
 
     def key(self) -> str:
         """Names the result: the same key is the same bytes.
@@ -126,10 +145,12 @@ def plan(checkpoint: Checkpoint, recipe: Recipe) -> Plan:
 
     Raises:
         ModelUnsupported, CheckpointUnsupported: the architecture, or something in it, is not known.
+        TokenizerMissing: it has no `tokenizer.json`.
         ModelFileInvalid, ModelFileTruncated: the checkpoint fails a check.
     """
     decoder = describe(checkpoint)
     check_shapes(decoder, checkpoint)
+    check_side_files(checkpoint, decoder)
     return _planned(checkpoint, decoder, recipe, Calibration())
 
 

@@ -15,8 +15,8 @@ from typing import IO
 import msgspec
 import psutil
 
-from hearth.errors import HearthError, QuantizeMemory, QuantizeRoom, writing_failed
-from hearth.i18n import use_language
+from hearth.errors import HearthError, ModelFileInvalid, QuantizeMemory, QuantizeRoom, writing_failed
+from hearth.i18n import tr, use_language
 from hearth.quantize.builder import Plan, Steps, calibrate, plan, write
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.graph.graph import DATA_FILE
@@ -90,8 +90,11 @@ def _build(job: Job, work: WorkFolder, teller: _Teller) -> Recipe:
     teller.begin(steps.whole)
     # Choices are made anew after a kill: they are the same, and what was written with them still counts.
     chosen = calibrate(planned, job.threads, steps)
-    journal = work.journal(chosen.key(), data, chosen.bytes, job.note_seconds)
+    key = chosen.key()
+    journal = work.journal(key, data, chosen.bytes, job.note_seconds)
     built = write(chosen, work.model, job.threads, steps, journal)
+    if chosen.key() != key:
+        raise ModelFileInvalid(file=job.source, reason=tr("it was changed while it was read"))
     for file in work.model.iterdir():
         with file.open("r+b") as stream:
             os.fsync(stream.fileno())

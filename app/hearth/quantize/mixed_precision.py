@@ -57,7 +57,7 @@ def resolve(recipe: Recipe, found: Calibration, is_tied: bool) -> Recipe:
     """
     if recipe.mixed is None:
         return recipe
-    open_for = {name: open_schemes(recipe, name) for name in found.matrices}
+    open_for = {name: list(found.losses.get(name, ())) for name in found.matrices}
     is_one = is_tied and recipe.shares_embedding and bool(open_for[HEAD]) == bool(open_for[EMBEDDING])
     options: dict[str, list[Option]] = {}
     fixed, numbers = 0, 0

@@ -8,11 +8,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from hearth.quantize.rounding.scheme import BLOCK_SIZES, FLOAT_BITS, INTEGER_BITS, Scheme
+from hearth.quantize.rounding.scheme import BITS, BLOCK_SIZES, Scheme
 
 NO_TEXT = "none"
 HEAD, EMBEDDING = "lm_head", "model.embed_tokens"
-_BITS = (*INTEGER_BITS, *FLOAT_BITS)
 
 
 def _choice(*values: Any) -> dict[str, Any]:
@@ -23,7 +22,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What is otherwise for the matrices whose name a pattern matches, such as `*.down_proj`."""
 
     pattern: Annotated[str, Meta(description="Names of matrices; * stands for anything.")]
-    bits: Annotated[int | None, Meta(extra=_choice(*_BITS))] = None
+    bits: Annotated[int | None, Meta(extra=_choice(*BITS))] = None
     block_size: Annotated[int | None, Meta(extra=_choice(*BLOCK_SIZES))] = None
     symmetric: Annotated[bool | None, Meta()] = None
 
@@ -40,7 +39,7 @@ class Mixed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(ge=1, le=1 << 50, description="The budget, as the size of all matrices; instead of the above."),
     ] = 0
     bits: Annotated[
-        tuple[int, ...], Meta(extra=_choice(*_BITS), description="What there is to choose from.")
+        tuple[int, ...], Meta(extra=_choice(*BITS), description="What there is to choose from.")
     ] = (4, 8)
     block_sizes: Annotated[
         tuple[int, ...],
@@ -57,7 +56,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     name: Annotated[str, Meta(description="What the recipe is called.")]
     bits: Annotated[
         int,
-        Meta(description="Bits of each weight in the layers; 16 and 32 keep floats.", extra=_choice(*_BITS)),
+        Meta(description="Bits of each weight in the layers; 16 and 32 keep floats.", extra=_choice(*BITS)),
     ] = 4
     block_size: Annotated[
         int,
@@ -95,14 +94,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int,
         Meta(
             description="Bits of the head, and of an embedding that is the same matrix; 0 is as in the layers.",
-            extra=_choice(0, *_BITS),
+            extra=_choice(0, *BITS),
         ),
     ] = 0
     embedding_bits: Annotated[
         int,
         Meta(
             description="Bits of the embedding, where they shall not be those of the head; 0 is as the head.",
-            extra=_choice(0, *_BITS),
+            extra=_choice(0, *BITS),
         ),
     ] = 0
     accuracy_level: Annotated[
@@ -145,6 +144,15 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def shares_embedding(self) -> bool:
         """Whether an embedding that is the head's matrix is kept once for both."""
         return self.scheme_for(HEAD) == self.scheme_for(EMBEDDING)
+
+    def with_bits(self, bits: int) -> Recipe:
+        """The same with so many bits in all layers, whatever it would choose by measuring."""
+        return msgspec.structs.replace(self, bits=bits, mixed=None)
+
+    def with_block_size(self, block_size: int) -> Recipe:
+        """The same with blocks of this size, also where it chooses bits by measuring."""
+        mixed = msgspec.structs.replace(self.mixed, block_sizes=()) if self.mixed else None
+        return msgspec.structs.replace(self, block_size=block_size, mixed=mixed)
 
     def scheme_for(self, name: str) -> Scheme:
         """How the matrix of this module is kept; the last override that matches it counts."""

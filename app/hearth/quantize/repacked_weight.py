@@ -12,7 +12,7 @@ from hearth.quantize.checkpoint.packed_tensor import PER_WORD, PackedTensor
 from hearth.quantize.decoder import Rows
 from hearth.quantize.rounding.blocks import RoundedRows, pack_bits
 from hearth.quantize.rounding.scheme import Scheme
-from hearth.quantize.weights import DTYPES, Matrix, Tensor
+from hearth.quantize.weights import Matrix, Tensor, stored
 
 
 def packed_scheme(matrix: Matrix) -> Scheme | None:
@@ -60,7 +60,7 @@ class RepackedWeight:
         pieces = [self._part(part, begin, end) for part, begin, end in self.matrix.pieces(start, stop)]
         made = [
             np.concatenate([piece.packed() for piece in pieces]),
-            np.concatenate([piece.scales for piece in pieces]).astype(DTYPES[self.scales.data_type]),
+            stored(np.concatenate([piece.scales for piece in pieces]), self.scales),
         ]
         if self.zero_points:
             zeros = np.concatenate([piece.zero_points for piece in pieces if piece.zero_points is not None])

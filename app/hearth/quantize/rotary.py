@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from hearth.errors import ModelFileInvalid, ModelUnsupported
+from hearth.errors import ArchitectureUnsupported, ModelFileInvalid
 from hearth.i18n import tr
 from hearth.quantize.decoder import Rope
 
 
+@np.errstate(all="ignore")  # what is infinite or no number is told by `_tuple`
 def rope(
     parameters: Mapping[str, Any], head_dim: int, context_length: int, original_length: int, name: str
 ) -> Rope:
@@ -28,7 +29,7 @@ def rope(
         name: of the model, for errors.
 
     Raises:
-        ModelUnsupported: the kind is not known.
+        ArchitectureUnsupported: the kind is not known.
         ModelFileInvalid: a parameter is missing or no number.
     """
     kind = str(parameters.get("rope_type", parameters.get("type", "default")))
@@ -51,7 +52,7 @@ def rope(
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         reason = tr("its rotary positions make no sense ({detail})", detail=error)
         raise ModelFileInvalid(file=name, reason=reason) from error
-    raise ModelUnsupported(
+    raise ArchitectureUnsupported(
         name=name, reason=tr("it has rotary positions of the kind “{kind}”", kind=kind[:40])
     )
 
@@ -121,4 +122,6 @@ def _longrope(base: np.ndarray, parameters: Mapping[str, Any], context: int, ori
 
 
 def _tuple(values: np.ndarray) -> tuple[float, ...]:
+    if not np.isfinite(values).all():
+        raise ValueError(tr("a frequency is no number"))
     return tuple(map(float, values))

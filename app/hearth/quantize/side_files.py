@@ -8,46 +8,66 @@ from typing import Any
 
 import msgspec
 
-from hearth.errors import ModelFileMissing
+from hearth.errors import TokenizerMissing
 from hearth.model_folder.confinement import Confinement
-from hearth.model_folder.folder import SIDE_FILES
-from hearth.model_folder.genai_config import FILE_NAME
+from hearth.model_folder.folder import SIDE_FILES, TOKENIZER_FILE, read_tokenizer_files
+from hearth.model_folder.genai_config import FILE_NAME, check_genai_config
 from hearth.model_folder.json_file import read_json
 from hearth.quantize.checkpoint.checkpoint import CONFIG, Checkpoint
 from hearth.quantize.decoder import Decoder
 
-_GENERATION, _TOKENIZER = "generation_config.json", "tokenizer.json"
+_GENERATION = "generation_config.json"
 _MAX_BYTES = 1 << 20
 # What `generation_config.json` may recommend, and what onnxruntime-genai takes of it.
 _SEARCH = ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty")
+
+
+def check_side_files(checkpoint: Checkpoint, decoder: Decoder) -> None:
+    """See that what travels with the model is there and will be taken: told before hours of work.
+
+    Raises:
+        TokenizerMissing: the checkpoint has no `tokenizer.json`.
+        ModelFileInvalid, ModelFileOutside: one of them fails a check.
+    """
+    confinement = Confinement(checkpoint.folder)
+    if confinement.optional_file(TOKENIZER_FILE) is None:
+        raise TokenizerMissing(folder=str(checkpoint.folder))
+    read_tokenizer_files(confinement)
+    _copied_files(checkpoint)
+    generation = confinement.optional_file(_GENERATION)
+    check_genai_config(generation or checkpoint.folder / CONFIG, _genai_config_json(checkpoint, decoder))
 
 
 def write_side_files(checkpoint: Checkpoint, decoder: Decoder, out: Path) -> None:
     """Copy what travels with the model, and write `genai_config.json`.
 
     Raises:
-        ModelFileMissing: the checkpoint has no `tokenizer.json`.
         ModelFileInvalid, ModelFileOutside: one of them fails a check.
     """
+    for file in _copied_files(checkpoint):
+        shutil.copyfile(file, out / file.name)
+    (out / FILE_NAME).write_bytes(_genai_config_json(checkpoint, decoder))
+
+
+def _copied_files(checkpoint: Checkpoint) -> list[Path]:
     confinement = Confinement(checkpoint.folder)
-    if confinement.optional_file(_TOKENIZER) is None:
-        raise ModelFileMissing(folder=str(checkpoint.folder), file=_TOKENIZER)
-    for pattern in SIDE_FILES:
-        for path in sorted(checkpoint.folder.glob(pattern)):
-            if path.is_file() and path.name != CONFIG:
-                shutil.copyfile(confinement.file(path.name), out / path.name)
+    found = (path for pattern in SIDE_FILES for path in sorted(checkpoint.folder.glob(pattern)))
+    return [confinement.file(path.name) for path in found if path.is_file() and path.name != CONFIG]
+
+
+def _genai_config_json(checkpoint: Checkpoint, decoder: Decoder) -> bytes:
     generation: dict[str, Any] = {}
-    file = confinement.optional_file(_GENERATION)
+    file = Confinement(checkpoint.folder).optional_file(_GENERATION)
     if file is not None:
         generation = read_json(file, dict[str, Any], _MAX_BYTES)
     config = genai_config(checkpoint, decoder, generation)
-    (out / FILE_NAME).write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=4) + b"\n")
+    return msgspec.json.format(msgspec.json.encode(config), indent=4) + b"\n"
 
 
 def genai_config(checkpoint: Checkpoint, decoder: Decoder, generation: dict[str, Any]) -> dict[str, Any]:
     """The content of `genai_config.json`; its format: onnxruntime-genai's src/config.h."""
     tokens = {
-        key: generation.get(key, checkpoint.config.get(key))
+        key: checkpoint.config.get(key) if generation.get(key) is None else generation[key]
         for key in ("bos_token_id", "eos_token_id", "pad_token_id")
     }
     ends = tokens["eos_token_id"]

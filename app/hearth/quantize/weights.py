@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from onnx import TensorProto
 
-from hearth.errors import ModelFileInvalid
+from hearth.errors import FloatsTooLarge, ModelFileInvalid
 from hearth.i18n import tr
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Rows, Vector
@@ -42,6 +42,19 @@ class Tensor:
         return math.prod(self.shape) * DTYPES[self.data_type].itemsize
 
 
+def stored(values: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """Finite floats in the tensor's type.
+
+    Raises:
+        FloatsTooLarge: 16 bits cannot hold one of them.
+    """
+    with np.errstate(over="ignore"):  # told here
+        found = values.astype(DTYPES[tensor.data_type], copy=False)
+    if tensor.data_type == TensorProto.FLOAT16 and not np.isfinite(found).all():
+        raise FloatsTooLarge(tensor=tensor.name[:100])
+    return found
+
+
 class Weight(Protocol):
     """Tensors that are made together.
 
@@ -64,6 +77,7 @@ class Weight(Protocol):
 
         Raises:
             ModelFileInvalid, ModelFileTruncated: the checkpoint is not what it was.
+            FloatsTooLarge: its type cannot hold a number.
         """
         ...
 
@@ -185,8 +199,7 @@ class FloatWeight:
         return self.matrix.columns
 
     def make(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
-        values = self.matrix.floats(start, stop)
-        return (values.astype(DTYPES[self.tensor.data_type], copy=False),)
+        return (stored(self.matrix.floats(start, stop), self.tensor),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +229,7 @@ class RoundedWeight:
     def make(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
         rounded = self.rounding(self.matrix.floats(start, stop), self.scheme, self.inputs())
         zero_points = rounded.packed_zero_points()
-        scales = rounded.scales.astype(DTYPES[self.scales.data_type], copy=False)
+        scales = stored(rounded.scales, self.scales)
         return (rounded.packed(), scales, *(() if zero_points is None else (zero_points,)))
 
 
@@ -240,8 +253,34 @@ class VectorWeight:
         return math.prod(self.tensor.shape)
 
     def make(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
-        values = self.values().astype(DTYPES[self.tensor.data_type], copy=False)
-        return (values.reshape(1, -1)[start:stop],)
+        return (stored(self.values(), self.tensor).reshape(1, -1)[start:stop],)
+
+
+@dataclass(frozen=True, slots=True)
+class TableWeight:
+    """Rows that are computed, not read; the tensor is [rows, columns].
+
+    Attributes:
+        values: rows from the first to before the second, float32.
+    """
+
+    tensor: Tensor
+    values: Callable[[int, int], np.ndarray]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        return (self.tensor,)
+
+    @property
+    def rows(self) -> int:
+        return self.tensor.shape[0]
+
+    @property
+    def row_numbers(self) -> int:
+        return self.tensor.shape[1]
+
+    def make(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
+        return (stored(self.values(start, stop), self.tensor),)
 
 
 def vector(checkpoint: Checkpoint, vector: Vector) -> np.ndarray:

@@ -81,7 +81,9 @@ class WorkFolder:
             return
         with self.held():
             self.clear()
-        shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(self.path, ignore_errors=True)
+        if sys.platform == "win32":  # where nobody deletes a lock while it is held
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 @contextmanager

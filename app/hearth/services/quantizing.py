@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,15 @@ from pathlib import Path
 import msgspec
 
 from hearth.config import EngineSection
-from hearth.errors import HearthError, ImportCancelled, QuantizeCancelled, writing_failed
+from hearth.errors import (
+    DiskFull,
+    HearthError,
+    HomeUnwritable,
+    ImportCancelled,
+    QuantizeBusy,
+    QuantizeCancelled,
+    writing_failed,
+)
 from hearth.hardware.machine import Machine, read_machine
 from hearth.i18n import language
 from hearth.model_folder.manifest import Quantization
@@ -65,7 +73,8 @@ def quantize(
     """Build the model `name` from the checkpoint in the folder `source`, or go on where that was stopped.
 
     Whatever stops this, the list of models has the whole model or nothing. What was done when it was cancelled or
-    killed stays beside the models until it is gone on with or discarded; an error leaves nothing behind.
+    killed, or when the finished model could not be moved into the list, stays beside the models until it is gone on
+    with or discarded; any other error leaves nothing behind.
 
     Args:
         progress: called several times a second, on this thread.
@@ -73,8 +82,8 @@ def quantize(
 
     Raises:
         ModelNameInvalid, ModelNameTaken, ModelsBusy, QuantizeBusy: it cannot have that name, or not now.
-        CheckpointUnsupported, ModelUnsupported, ModelFolderMissing, ModelFileMissing, ModelFileInvalid,
-            ModelFileTruncated, ModelFileOutside: the checkpoint cannot be used.
+        CheckpointUnsupported, ModelUnsupported, TokenizerMissing, ModelFolderMissing, ModelFileMissing,
+            ModelFileInvalid, ModelFileTruncated, ModelFileOutside: the checkpoint cannot be used.
         QuantizeRoom, QuantizeMemory, DiskFull, HomeUnwritable: the machine cannot do it.
         QuantizeCrashed: the process was killed; what is done is kept.
         QuantizeCancelled: `cancelled` said so; what is done is kept.
@@ -93,24 +102,44 @@ def quantize(
         )
         built = _run(job, progress, cancelled)
         work = WorkFolder(folder)
-        quality = _measured(job, built, work.model, machine, progress, cancelled)
         try:
-            entry = models.add_built(
-                work.model,
-                name=name,
-                source=source,
-                quantization=Quantization(
-                    recipe=msgspec.to_builtins(built.recipe), seconds=round(built.seconds, 3)
-                ),
-                quality=quality,
-                progress=lambda done, total: progress(QuantizeProgress(Stage.CHECKING, done, total)),
-                cancelled=cancelled,
-            )
+            with _held(work):  # so that nobody builds another model in it before this one has left it
+                quality = _measured(job, built, work.model, machine, progress, cancelled)
+                entry = models.add_built(
+                    work.model,
+                    name=name,
+                    source=source,
+                    quantization=Quantization(
+                        recipe=msgspec.to_builtins(built.recipe), seconds=round(built.seconds, 3)
+                    ),
+                    quality=quality,
+                    progress=lambda done, total: progress(QuantizeProgress(Stage.CHECKING, done, total)),
+                    cancelled=cancelled,
+                )
         except ImportCancelled as error:
             raise QuantizeCancelled(name=name) from error
-        with suppress(OSError):  # an empty folder that nobody sees
-            work.remove()
+        except (QuantizeCancelled, QuantizeBusy, DiskFull, HomeUnwritable):
+            raise  # the work is somebody else's, or may yet be gone on with
+        except HearthError:
+            _tidy(work)
+            raise
+        _tidy(work)
         return entry
+
+
+@contextmanager
+def _held(work: WorkFolder) -> Iterator[None]:
+    try:
+        with work.held():
+            yield
+    except OSError as error:
+        raise writing_failed(work.path, error) from error
+
+
+def _tidy(work: WorkFolder) -> None:
+    """Remove what nobody needs any more; what stays of it is seen by nobody."""
+    with suppress(OSError, QuantizeBusy):
+        work.remove()
 
 
 def discard(models: ModelRegistry, name: str) -> None:

@@ -7,5 +7,5 @@ from collections.abc import Callable
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Decoder
 
-# Raises ModelFileInvalid or ModelUnsupported where the checkpoint is none of its kind.
+# Raises ModelFileInvalid or ArchitectureUnsupported where the checkpoint is none of its kind.
 Architecture = Callable[[Checkpoint], Decoder]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hearth.errors import ModelUnsupported
+from hearth.errors import ArchitectureUnsupported
 from hearth.i18n import tr
 from hearth.quantize.architectures.gemma2 import PLUS, gemma_decoder, gemma_layer
 from hearth.quantize.architectures.llama import layer_count, rotary
@@ -30,11 +30,11 @@ def gemma3(checkpoint: Checkpoint) -> Decoder:
     """The decoder of a Gemma 3 checkpoint.
 
     Raises:
-        ModelUnsupported: it is made for embedding texts, not for writing them.
+        ArchitectureUnsupported: it is made for embedding texts, not for writing them.
     """
     checkpoint = checkpoint.with_defaults(_DEFAULTS)
     if checkpoint.config.get("use_bidirectional_attention"):
-        raise ModelUnsupported(name=checkpoint.folder.name, reason=tr("it writes no text"))
+        raise ArchitectureUnsupported(name=checkpoint.folder.name, reason=tr("it writes no text"))
     layers = [_layer(checkpoint, number) for number in range(layer_count(checkpoint))]
     return gemma_decoder(checkpoint, "gemma3_text", layers)
 

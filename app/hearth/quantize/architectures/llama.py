@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hearth.errors import ModelUnsupported
+from hearth.errors import ArchitectureUnsupported
 from hearth.i18n import tr
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Activation, Attention, Decoder, Head, Layer, Mlp, Norm, Rope, Rows, Vector
@@ -16,6 +16,8 @@ _ACTIVATIONS = {
     "gelu_pytorch_tanh": Activation.GELU_TANH,
     "gelu_new": Activation.GELU_TANH,
 }
+# Far more than any model has.
+_MOST_HEADS, _MOST_CHANNELS = 1 << 12, 1 << 12
 
 
 def llama(checkpoint: Checkpoint) -> Decoder:
@@ -30,8 +32,8 @@ def decoder(checkpoint: Checkpoint, kind: str, layers: list[Layer], **parts: Any
     return Decoder(
         kind=kind,
         vocab_size=checkpoint.tensor("model.embed_tokens.weight").shape[0],
-        hidden_size=int(checkpoint.number("hidden_size")),
-        context_length=int(checkpoint.number("max_position_embeddings")),
+        hidden_size=checkpoint.count("hidden_size"),
+        context_length=checkpoint.count("max_position_embeddings"),
         embedding="model.embed_tokens.weight",
         layers=tuple(layers),
         **(settings | parts),
@@ -94,7 +96,7 @@ def activation(checkpoint: Checkpoint) -> Activation:
         return _ACTIVATIONS[name]
     except KeyError:
         reason = tr("it has the activation “{name}”", name=name[:40])
-        raise ModelUnsupported(name=checkpoint.folder.name, reason=reason) from None
+        raise ArchitectureUnsupported(name=checkpoint.folder.name, reason=reason) from None
 
 
 def rows(checkpoint: Checkpoint, module: str, times: float = 1.0) -> Rows:
@@ -110,34 +112,38 @@ def norm(checkpoint: Checkpoint, module: str, plus: float = 0.0, times: float = 
 
 def rotary(checkpoint: Checkpoint, parameters: dict[str, Any] | None = None) -> Rope:
     """The rotary positions; those of the configuration, in its older or newer form, unless others are given."""
-    config = checkpoint.config
     if parameters is None:
         parameters = {
-            "rope_theta": config.get("rope_theta", 10000.0),
-            "partial_rotary_factor": config.get("partial_rotary_factor", 1.0),
+            "rope_theta": checkpoint.number("rope_theta", 10000.0),
+            "partial_rotary_factor": checkpoint.number("partial_rotary_factor", 1.0),
             **checkpoint.mapping("rope_scaling"),
             **checkpoint.mapping("rope_parameters"),
         }
-    length = int(checkpoint.number("max_position_embeddings"))
-    original = int(checkpoint.number("original_max_position_embeddings", length))
+    length = checkpoint.count("max_position_embeddings")
+    original = checkpoint.count("original_max_position_embeddings", length)
     return rope(parameters, head_dim(checkpoint), length, original, checkpoint.folder.name)
 
 
 def head_count(checkpoint: Checkpoint) -> int:
     """Heads of the queries."""
-    return int(checkpoint.number("num_attention_heads"))
+    return checkpoint.count("num_attention_heads", most=_MOST_HEADS)
 
 
 def kv_head_count(checkpoint: Checkpoint) -> int:
-    """Heads of the keys and of the values."""
-    return int(checkpoint.number("num_key_value_heads", head_count(checkpoint)))
+    """Heads of the keys and of the values, each for as many heads of the queries."""
+    heads = head_count(checkpoint)
+    count = checkpoint.count("num_key_value_heads", heads, most=heads)
+    if heads % count:
+        raise checkpoint.nonsense("num_key_value_heads")
+    return count
 
 
 def head_dim(checkpoint: Checkpoint) -> int:
     """Channels of one head."""
-    return int(checkpoint.number("head_dim", checkpoint.number("hidden_size") // head_count(checkpoint)))
+    default = checkpoint.count("hidden_size") // head_count(checkpoint)
+    return checkpoint.count("head_dim", default, most=_MOST_CHANNELS)
 
 
 def layer_count(checkpoint: Checkpoint) -> int:
-    """How many layers it has."""
-    return int(checkpoint.number("num_hidden_layers"))
+    """How many layers it has; each has tensors of its own."""
+    return checkpoint.count("num_hidden_layers", most=len(checkpoint.tensors))

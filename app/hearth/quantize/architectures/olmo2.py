@@ -7,9 +7,12 @@ from hearth.quantize.architectures.qwen3 import query_key_norms
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Decoder, Layer
 
+_DEFAULTS = {"rms_norm_eps": 1e-5}
+
 
 def olmo2(checkpoint: Checkpoint) -> Decoder:
     """The decoder of an OLMo 2 checkpoint."""
+    checkpoint = checkpoint.with_defaults(_DEFAULTS)
     layers = [_layer(checkpoint, number) for number in range(layer_count(checkpoint))]
     return decoder(checkpoint, "olmo", layers)
 

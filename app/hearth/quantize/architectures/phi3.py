@@ -21,7 +21,7 @@ from hearth.quantize.architectures.windows import window
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Decoder, Layer, Mlp, Rope, Rows
 
-_DEFAULTS = {"original_max_position_embeddings": 4096}
+_DEFAULTS = {"original_max_position_embeddings": 4096, "rms_norm_eps": 1e-5}
 
 
 def phi3(checkpoint: Checkpoint) -> Decoder:

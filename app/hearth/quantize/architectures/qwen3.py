@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from hearth.quantize.architectures.llama import decoder, layer, layer_count, norm
-from hearth.quantize.architectures.qwen2 import upper_window
+from hearth.quantize.architectures.qwen2 import WINDOW_DEFAULTS, upper_window
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Decoder
+
+_DEFAULTS = {**WINDOW_DEFAULTS, "head_dim": 128}
 
 
 def qwen3(checkpoint: Checkpoint) -> Decoder:
     """The decoder of a Qwen3 checkpoint."""
+    checkpoint = checkpoint.with_defaults(_DEFAULTS)
     layers = [
         layer(
             checkpoint, number, window=upper_window(checkpoint, number), **query_key_norms(checkpoint, number)

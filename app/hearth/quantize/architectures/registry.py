@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hearth.errors import ModelFileInvalid, ModelUnsupported
+import difflib
+
+from hearth.errors import ArchitectureUnsupported, HearthError, ModelFileInvalid
 from hearth.i18n import tr
 from hearth.quantize.architectures.architecture import Architecture
 from hearth.quantize.architectures.gemma2 import gemma2
@@ -18,6 +20,7 @@ from hearth.quantize.architectures.qwen3_moe import qwen3_moe
 from hearth.quantize.architectures.smollm3 import smollm3
 from hearth.quantize.checkpoint.checkpoint import CONFIG, Checkpoint
 from hearth.quantize.decoder import Decoder
+from hearth.quantize.shapes import check_shapes
 
 ARCHITECTURES: dict[str, Architecture] = {
     "gemma2": gemma2,
@@ -39,16 +42,35 @@ def describe(checkpoint: Checkpoint) -> Decoder:
     """The checkpoint's decoder.
 
     Raises:
-        ModelUnsupported: its architecture is not known.
+        ArchitectureUnsupported: its architecture is not known.
         ModelFileInvalid: it is known, but a setting or a tensor is not as it should be.
     """
-    try:
-        architecture = ARCHITECTURES[checkpoint.model_type]
-    except KeyError:
-        reason = tr("Hearth cannot build models of the kind “{kind}” yet", kind=checkpoint.model_type[:40])
-        raise ModelUnsupported(name=checkpoint.folder.name, reason=reason) from None
+    architecture = ARCHITECTURES.get(checkpoint.model_type)
+    if architecture is None:
+        raise _unknown(checkpoint)
+    return _described(architecture, checkpoint)
+
+
+def _described(architecture: Architecture, checkpoint: Checkpoint) -> Decoder:
     try:
         return architecture(checkpoint)
     except (ArithmeticError, TypeError, ValueError) as error:
         reason = tr("one of its settings makes no sense ({detail})", detail=error)
         raise ModelFileInvalid(file=str(checkpoint.folder / CONFIG), reason=reason) from error
+
+
+def _unknown(checkpoint: Checkpoint) -> ArchitectureUnsupported:
+    """Names the nearest architecture that is known, and what of it the checkpoint has not."""
+    kind = checkpoint.model_type
+    nearest = max(ARCHITECTURES, key=lambda known: difflib.SequenceMatcher(None, kind, known).ratio())
+    reason = tr("Hearth does not know models of the kind “{kind}”", kind=kind[:40])
+    try:
+        check_shapes(_described(ARCHITECTURES[nearest], checkpoint), checkpoint)
+    except HearthError as error:
+        missing = str(error.params.get("reason", error))
+        reason = tr(
+            "{what}; the nearest is “{nearest}”, but {missing}", what=reason, nearest=nearest, missing=missing
+        )
+    else:
+        reason = tr("{what}; the nearest is “{nearest}”", what=reason, nearest=nearest)
+    return ArchitectureUnsupported(name=checkpoint.folder.name, reason=reason)

@@ -15,6 +15,7 @@ from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Decoder, Rows
 from hearth.quantize.graph.decoder_graph import layer_prefix
 from hearth.quantize.recipe import EMBEDDING, HEAD
+from hearth.quantize.repacked_weight import packed_scheme
 from hearth.quantize.rounding.gptq import feedback
 from hearth.quantize.rounding.inputs import Inputs
 from hearth.quantize.rounding.rounding import Rounding
@@ -106,9 +107,11 @@ class Calibrator:
         for name, product in session.products.items():
             found.inputs[name] = inputs[product.source]
             found.matrices[name] = product.matrix
+            # What is integers in the checkpoint stays as it is.
+            schemes = () if packed_scheme(product.matrix) else self.schemes(name)
             found.losses[name] = {
                 scheme: self._layer_noise(session, name, scheme, found, hidden, after, pool)
-                for scheme in self.schemes(name)
+                for scheme in schemes
             }
             self.advance(product.matrix.rows * product.matrix.columns)
         return after

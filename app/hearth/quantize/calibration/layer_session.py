@@ -45,7 +45,7 @@ class LayerSession:
             ModelRunFailed: onnxruntime refuses the layer.
         """
         graph = Graph()
-        writer = Writer(graph, checkpoint, _FLOATS)
+        writer = Writer(graph, checkpoint, _FLOATS, keeps_packed=False)
         ids = graph.input("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
         mask = graph.input("attention_mask", TensorProto.INT64, ["batch_size", "total_sequence_length"])
         positions = Positions(writer, decoder.context_length)

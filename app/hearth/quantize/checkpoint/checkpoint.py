@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from hearth.errors import ModelFileInvalid, ModelFileMissing, ModelFolderMissing, ModelUnsupported
+from hearth.errors import CheckpointUnsupported, ModelFileInvalid, ModelFileMissing, ModelFolderMissing
 from hearth.i18n import tr
 from hearth.model_folder.confinement import Confinement
 from hearth.model_folder.json_file import read_json
 from hearth.quantize.checkpoint.packed_tensor import PackedTensor
-from hearth.quantize.checkpoint.packing import SETTINGS, unpacked_names
+from hearth.quantize.checkpoint.packing import SETTINGS, read_packing, unpacked_names
 from hearth.quantize.checkpoint.safetensors_file import read_safetensors
 from hearth.quantize.checkpoint.stored_tensor import StoredTensor
 from hearth.quantize.checkpoint.torch_file import read_torch
@@ -26,6 +26,8 @@ _SINGLE = "model.safetensors"
 # Each with the reader of its files; the first that is there counts.
 _FORMATS = ((_SINGLE, read_safetensors), ("pytorch_model.bin", read_torch))
 _INDEX_MAX_BYTES = 64 << 20
+# Of what a setting may count, such as the channels of a head or the positions of a text.
+_MOST = 1 << 24
 # How the text part of a model that also sees is told from the rest, in today's checkpoints and in older ones.
 _TEXT_PREFIXES = {"model.language_model.": "model.", "language_model.": ""}
 
@@ -55,24 +57,28 @@ class Checkpoint:
 
         Raises:
             ModelFolderMissing, ModelFileMissing: there is none.
+            CheckpointUnsupported: it is quantized in a way that cannot be kept exactly.
             ModelFileInvalid, ModelFileTruncated, ModelFileOutside: a file fails a check.
         """
         if not folder.is_dir():
             raise ModelFolderMissing(path=str(folder))
         confinement = Confinement(folder, ())
         config = read_json(confinement.file(CONFIG), dict[str, Any], _CONFIG_MAX_BYTES)
-        tensors: dict[str, StoredTensor] = {}
-        files, read = _weight_files(confinement)
-        for file in files:
-            tensors |= read(file)
-        if isinstance(config.get("text_config"), dict):
+        has_text_part = isinstance(config.get("text_config"), dict)
+        if has_text_part:
             config = {**config, **config["text_config"]}
-            tensors = {_text_name(name): tensor for name, tensor in tensors.items()}
         settings = config.get(SETTINGS)
         old = confinement.optional_file(_GPTQ_SETTINGS)
         if settings is None and old is not None:
             settings = read_json(old, dict[str, Any], _CONFIG_MAX_BYTES)
-        return cls(folder, config, unpacked_names(folder, settings, tensors), tuple(files))
+        packing = read_packing(folder, settings)
+        tensors: dict[str, StoredTensor] = {}
+        files, read = _weight_files(confinement)
+        for file in files:
+            tensors |= read(file)
+        if has_text_part:
+            tensors = {_text_name(name): tensor for name, tensor in tensors.items()}
+        return cls(folder, config, unpacked_names(folder, packing, tensors), tuple(files))
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> Checkpoint:
         """The same, with settings that `config.json` may leave out."""
@@ -111,6 +117,17 @@ class Checkpoint:
             reason = tr("{name} is {value}, and must be a number", name=name, value=str(value)[:40])
             raise ModelFileInvalid(file=str(self.folder / CONFIG), reason=reason)
         return value
+
+    def count(self, name: str, default: float | None = None, most: int = _MOST) -> int:
+        """A setting that counts something: a whole number from 1 to `most`, so that nothing is made too often.
+
+        Raises:
+            ModelFileInvalid: it is something else, or there is neither it nor a default.
+        """
+        value = self.number(name, default)
+        if not 1 <= value <= most or value != int(value):
+            raise self.nonsense(name)
+        return int(value)
 
     def mapping(self, name: str) -> dict[str, Any]:
         """A setting that is an object; empty where it is not there or null.
@@ -163,5 +180,5 @@ def _weight_files(confinement: Confinement) -> tuple[list[Path], Callable[[Path]
         if file is not None:
             return [file], read
     if any(confinement.folder.glob("*.gguf")):
-        raise ModelUnsupported(name=confinement.folder.name, reason=tr("it is quantized already"))
+        raise CheckpointUnsupported(name=confinement.folder.name, reason=tr("it is quantized already"))
     raise ModelFileMissing(folder=str(confinement.folder), file=_SINGLE)

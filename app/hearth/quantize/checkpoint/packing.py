@@ -16,10 +16,11 @@ from hearth.quantize.checkpoint.stored_tensor import StoredTensor
 
 SETTINGS = "quantization_config"
 _PARTS = ("qweight", "qzeros", "scales", "g_idx")
+_METHODS = ("awq", "gptq")
 _LARGEST_BLOCK, _SMALLEST_BLOCK = 128, 16
 
 
-class _Settings(msgspec.Struct):
+class Packing(msgspec.Struct):
     """`quantization_config` of config.json, or GPTQ's `quantize_config.json`, as far as it says where codes lie.
 
     Attributes:
@@ -35,41 +36,50 @@ class _Settings(msgspec.Struct):
     desc_act: bool = False
 
 
-def unpacked_names(
-    folder: Path, settings: Mapping[str, Any] | None, tensors: Mapping[str, StoredTensor]
-) -> dict[str, StoredTensor | PackedTensor]:
-    """The tensors by name, those of each packed matrix as one: the weight that it was made of.
-
-    Args:
-        settings: what the checkpoint says of its quantization; None where it says nothing.
+def read_packing(folder: Path, settings: Mapping[str, Any] | None) -> Packing | None:
+    """What the checkpoint says of its quantization; None where it says nothing.
 
     Raises:
         CheckpointUnsupported: it is quantized in a way that cannot be kept exactly.
-        ModelFileInvalid: a part of a matrix is missing, or has an unexpected shape.
+        ModelFileInvalid: it makes no sense.
     """
     if settings is None:
-        return dict(tensors)
+        return None
     try:
-        known = msgspec.convert(settings, _Settings, strict=False)
+        known = msgspec.convert(settings, Packing, strict=False)
     except msgspec.ValidationError as error:
         reason = tr("it does not fit the format ({detail})", detail=error)
         raise ModelFileInvalid(file=str(folder), reason=reason) from error
     _check(folder, known)
+    return known
+
+
+def unpacked_names(
+    folder: Path, packing: Packing | None, tensors: Mapping[str, StoredTensor]
+) -> dict[str, StoredTensor | PackedTensor]:
+    """The tensors by name, those of each packed matrix as one: the weight that it was made of.
+
+    Raises:
+        CheckpointUnsupported: a matrix is quantized in a way that cannot be kept exactly.
+        ModelFileInvalid: a part of a matrix is missing, or has an unexpected shape.
+    """
+    if packing is None:
+        return dict(tensors)
     modules = [name.removesuffix(".qweight") for name in tensors if name.endswith(".qweight")]
     parts = {f"{module}.{part}" for module in modules for part in _PARTS}
     plain: dict[str, StoredTensor | PackedTensor] = {
         name: tensor for name, tensor in tensors.items() if name not in parts
     }
-    return plain | {f"{module}.weight": _packed(folder, module, known, tensors) for module in modules}
+    return plain | {f"{module}.weight": _packed(folder, module, packing, tensors) for module in modules}
 
 
-def _check(folder: Path, settings: _Settings) -> None:
+def _check(folder: Path, settings: Packing) -> None:
     method = settings.quant_method.lower()
     kind = settings.version.lower() if method == "awq" else settings.checkpoint_format.lower()
     if (method, kind) not in {("awq", "gemm"), ("gptq", "gptq"), ("gptq", "gptq_v2")}:
         reason = tr(
             "it is quantized already, in a way that Hearth does not know ({kind})",
-            kind=f"{method}, {kind}"[:60],
+            kind=(f"{method}, {kind}" if method in _METHODS else method)[:60],
         )
         raise CheckpointUnsupported(name=folder.name, reason=reason)
     if settings.bits != BITS:
@@ -78,7 +88,7 @@ def _check(folder: Path, settings: _Settings) -> None:
 
 
 def _packed(
-    folder: Path, module: str, settings: _Settings, tensors: Mapping[str, StoredTensor]
+    folder: Path, module: str, settings: Packing, tensors: Mapping[str, StoredTensor]
 ) -> PackedTensor:
     is_awq = settings.quant_method.lower() == "awq"
     words, zeros, scales = (_part(folder, f"{module}.{part}", tensors) for part in _PARTS[:3])

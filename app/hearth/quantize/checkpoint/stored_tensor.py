@@ -61,9 +61,17 @@ class StoredTensor:
         """Rows `start` to `stop` as they are stored, [rows, ...]; bfloat16 as the uint16 of its bits.
 
         Raises:
-            ModelFileInvalid, ModelFileTruncated: the file cannot be read, or has become shorter.
+            ModelFileInvalid, ModelFileTruncated: it has not so many, or the file cannot be read, or has become shorter.
         """
         stop = self.rows if stop is None else stop
+        if not 0 <= start <= stop <= self.rows:  # what follows in the file is another tensor
+            reason = tr(
+                "its tensor “{name}” has {rows} rows, and row {row} is asked for",
+                name=self.name[:100],
+                rows=self.rows,
+                row=stop - 1,
+            )
+            raise ModelFileInvalid(file=str(self.file), reason=reason)
         dtype = _DTYPES[self.dtype]
         row_bytes = math.prod(self.row_shape) * dtype.itemsize
         values = np.empty((stop - start, *self.row_shape), dtype)

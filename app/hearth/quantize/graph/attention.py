@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hearth.errors import ModelUnsupported
+from hearth.errors import ArchitectureUnsupported
 from hearth.i18n import tr
 from hearth.quantize.decoder import Attention, Norm
 from hearth.quantize.graph.graph import CONTRIB
@@ -22,7 +22,7 @@ def attention(
     """The attention of layer `number`; `name` is the module's.
 
     Raises:
-        ModelUnsupported: its heads have a size that the operator does not take.
+        ArchitectureUnsupported: its heads have a size that the operator does not take.
     """
     _check(writer, part)
     graph = writer.graph
@@ -66,7 +66,7 @@ def _check(writer: Writer, part: Attention) -> None:
             rotated=rotated,
             step=_HEAD_STEP,
         )
-        raise ModelUnsupported(name=writer.checkpoint.folder.name, reason=reason)
+        raise ArchitectureUnsupported(name=writer.checkpoint.folder.name, reason=reason)
 
 
 def _normed(writer: Writer, name: str, packed: str, part: Attention) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hearth.errors import ModelUnsupported
+from hearth.errors import ArchitectureUnsupported
 from hearth.i18n import tr
 from hearth.quantize.decoder import Activation, Experts
 from hearth.quantize.graph.linear import MatrixWeight, Writer, linear, matrix_weight
@@ -26,7 +26,7 @@ def experts(writer: Writer, name: str, source: str, part: Experts) -> str:
     """What the chosen experts make of each token, added up.
 
     Raises:
-        ModelUnsupported: the operators cannot do it as it is, or not with this recipe.
+        ArchitectureUnsupported: the operators cannot do it as it is, or not with this recipe.
     """
     if part.activation != Activation.SILU:
         raise _unsupported(writer, tr("its experts have the activation “{name}”", name=part.activation))
@@ -129,5 +129,5 @@ def _floats(writer: Writer, weight: FloatWeight) -> str:
     return writer.graph.node("Cast", [tensor], f"{tensor}/Cast", to=writer.float_type)
 
 
-def _unsupported(writer: Writer, reason: str) -> ModelUnsupported:
-    return ModelUnsupported(name=writer.checkpoint.folder.name, reason=reason)
+def _unsupported(writer: Writer, reason: str) -> ArchitectureUnsupported:
+    return ArchitectureUnsupported(name=writer.checkpoint.folder.name, reason=reason)

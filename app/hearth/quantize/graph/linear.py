@@ -35,6 +35,7 @@ class Writer:
     Attributes:
         inputs: what calibration has shown of each matrix, by its module's name; weights are made with what is there then.
         products: every product with a matrix of the checkpoint, by its module's name.
+        keeps_packed: whether matrices that the checkpoint has as integers stay so; else they become floats.
         float_type: of what flows through the graph, of TensorProto.
     """
 
@@ -43,6 +44,7 @@ class Writer:
     recipe: Recipe
     inputs: Mapping[str, Inputs] = field(default_factory=dict)
     products: dict[str, Product] = field(default_factory=dict)
+    keeps_packed: bool = True
 
     @property
     def float_type(self) -> int:
@@ -76,7 +78,7 @@ def matrix_weight(writer: Writer, name: str, matrix: Source, scheme: Scheme | No
 
     It is not yet in the graph.
     """
-    packed = packed_scheme(matrix) if isinstance(matrix, Matrix) else None
+    packed = packed_scheme(matrix) if writer.keeps_packed and isinstance(matrix, Matrix) else None
     scheme = packed or scheme or writer.recipe.scheme_for(name)
     rows, columns = matrix.rows, matrix.columns
     if scheme.is_float:

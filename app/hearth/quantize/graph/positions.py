@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from onnx import TensorProto
 
 from hearth.quantize.decoder import Rope
 from hearth.quantize.graph.linear import Writer
-from hearth.quantize.weights import Tensor, VectorWeight
+from hearth.quantize.weights import TableWeight, Tensor
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Positions:
         names = []
         for part, function in (("cos", np.cos), ("sin", np.sin)):
             tensor = Tensor(f"{part}_cache{suffix}", self.writer.float_type, shape)
-            names += self.writer.graph.weight(VectorWeight(tensor, _values(parts, function)))
+            names += self.writer.graph.weight(TableWeight(tensor, partial(_values, parts, function)))
         return names
 
     def _places(self, limit: int, suffix: str) -> str:
@@ -84,14 +84,15 @@ class Positions:
         return graph.node("Gather", [shape, index], f"{source}/width", axis=0)
 
 
-def _values(parts: list[tuple[Rope, int]], function: np.ufunc) -> Callable[[], np.ndarray]:
-    def make() -> np.ndarray:
-        # In float32, as the models were trained: float64 angles would be others far out.
-        pieces = []
-        for rope, length in parts:
+def _values(parts: list[tuple[Rope, int]], function: np.ufunc, start: int, stop: int) -> np.ndarray:
+    """Rows `start` to `stop` of the parts one below the other, each a frequency set with its number of positions."""
+    pieces, first = [], 0
+    for rope, length in parts:
+        begin, end = max(start - first, 0), min(stop - first, length)
+        if begin < end:
+            # In float32, as the models were trained: float64 angles would be others far out.
             frequencies = np.asarray(rope.inverse_frequencies, np.float32)
-            angles = np.arange(length, dtype=np.float32)[:, None] * frequencies
+            angles = np.arange(begin, end, dtype=np.float32)[:, None] * frequencies
             pieces.append(function(angles) * np.float32(rope.attention_factor))
-        return np.concatenate(pieces)
-
-    return make
+        first += length
+    return np.concatenate(pieces)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 FLOAT_BITS = (16, 32)
 # What `MatMulNBits` and `GatherBlockQuantized` of ONNX Runtime 1.32 take on the processor: 3, 5 and 6 bits are refused.
 INTEGER_BITS = (2, 4, 8)
+BITS = (*INTEGER_BITS, *FLOAT_BITS)
 BLOCK_SIZES = (16, 32, 64, 128, 256)
 
 

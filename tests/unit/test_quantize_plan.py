@@ -1,0 +1,52 @@
+"""What is known of a model before its first weight is read: how much memory it takes to make it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from checkpoints import write_llama
+from hearth.quantize.builder import plan
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.recipe import Recipe
+from hearth.quantize.weights import TableWeight
+
+HIDDEN, WIDTH = 64, 2048
+PLAIN = Recipe(name="plain")
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Checkpoint:
+    write_llama(tmp_path, hidden=HIDDEN, width=WIDTH)
+    return Checkpoint.open(tmp_path)
+
+
+def stretched(checkpoint: Checkpoint, length: int) -> Checkpoint:
+    return replace(checkpoint, config={**checkpoint.config, "max_position_embeddings": length})
+
+
+def test_a_long_context_takes_no_more_memory(checkpoint: Checkpoint) -> None:
+    short, long = (plan(stretched(checkpoint, length), PLAIN) for length in (1 << 15, 1 << 20))
+    assert long.bytes > short.bytes
+    assert long.memory_bytes(8) == short.memory_bytes(8)
+
+
+def test_cosines_and_sines_in_pieces_are_those_of_the_whole(checkpoint: Checkpoint) -> None:
+    tables = [weight for weight in plan(checkpoint, PLAIN).graph.weights if isinstance(weight, TableWeight)]
+    assert [table.tensor.name for table in tables] == ["cos_cache", "sin_cache"]
+    for table in tables:
+        (whole,) = table.make(0, table.rows)
+        pieces = [table.make(start, start + 64)[0] for start in range(0, table.rows, 64)]
+        assert np.array_equal(np.concatenate(pieces), whole)
+
+
+def test_a_layer_in_floats_counts_where_the_model_is_run_on_a_text(checkpoint: Checkpoint) -> None:
+    layer = 4 * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * WIDTH)
+    plain = plan(checkpoint, PLAIN).memory_bytes(1)
+    calibrated = plan(checkpoint, Recipe(name="x", calibration="built-in")).memory_bytes(1)
+    feedback = plan(checkpoint, Recipe(name="x", rounding="gptq")).memory_bytes(1)
+    assert plain + layer < calibrated < plain + 3 * layer
+    assert feedback > calibrated + 4 * WIDTH * WIDTH
