@@ -284,6 +284,20 @@ class QuantizeCancelled(HearthError):
     remedy = mark("What is done is kept: the same command goes on from there, and with --discard removes it.")
 
 
+class MeasuringCrashed(HearthError):
+    code = "measuring_crashed"
+    what = mark("The process that measured {name} ended before it was done ({reason}).")
+    remedy = mark(
+        "Try again. If it happens again, the model may be too large for this machine's memory; the log file has the details."
+    )
+
+
+class MeasuringCancelled(HearthError):
+    code = "measuring_cancelled"
+    what = mark("Measuring {name} was stopped.")
+    remedy = mark("Nothing of it was kept.")
+
+
 class ModelLoadFailed(HearthError):
     code = "model_load_failed"
     what = mark("{name} could not be loaded: {reason}.")

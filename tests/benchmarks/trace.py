@@ -446,7 +446,9 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=10.0, help="for each side, about")
     arguments.add_argument("--peer-model", type=Path, help="a GGUF of the same checkpoint")
     arguments.add_argument("--peer-server", type=Path, default=SERVER)
-    arguments.add_argument("--sides", nargs="+", choices=SIDES, help="after saturated; all that can run, otherwise")
+    arguments.add_argument(
+        "--sides", nargs="+", choices=SIDES, help="after saturated; all that can run, otherwise"
+    )
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
     given.sides = given.sides or (SIDES if given.peer_model else SIDES[:-1])

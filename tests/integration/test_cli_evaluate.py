@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import msgspec
+import psutil
 import pytest
 
 from command_line import hearth
+from hearth.child_process import child_environment
+from hearth.errors import MeasuringCancelled
 from hearth.paths import resource
+from hearth.services.hearth import Hearth
+from hearth.services.quality_job import QualityProgress
+from hearth.services.quality_process import evaluate_model
 
 TEXT = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. " * 12
 
@@ -75,3 +87,54 @@ def test_evaluate_needs_a_text() -> None:
     result = hearth("evaluate", "one")
     assert result.code == 2
     assert "--text is missing" in result.err
+
+
+@pytest.mark.usefixtures("models")
+def test_evaluate_loads_no_onnx_runtime_into_its_own_process(text: str) -> None:
+    program = (
+        "import sys\n"
+        "from hearth.main import main\n"
+        "code = main(sys.argv[1:])\n"
+        "sys.exit(code or 'onnxruntime' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", program, "evaluate", "small", "--text", text, "--json"]
+    done = subprocess.run(command, env=child_environment(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert msgspec.json.decode(done.stdout)["window"] == 512
+
+
+@pytest.mark.usefixtures("models")
+def test_evaluating_tells_how_far_it_is_and_can_be_stopped(text: str) -> None:
+    told: list[QualityProgress] = []
+
+    def stop() -> bool:
+        return bool(told)
+
+    opened = Hearth.open()
+    try:
+        with pytest.raises(MeasuringCancelled, match="small"):
+            evaluate_model(
+                opened, "small", Path(text).read_text("utf-8"), progress=told.append, cancelled=stop
+            )
+    finally:
+        opened.close()
+    assert 0 < told[0].done <= told[0].total
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal as Ctrl+C sends it")
+@pytest.mark.usefixtures("models")
+def test_control_c_ends_evaluating_with_its_process(tmp_path: Path) -> None:
+    file = tmp_path / "long.txt"
+    file.write_text(TEXT * 200, "utf-8")
+    command = [sys.executable, "-m", "hearth", "evaluate", "small", "--text", str(file)]
+    environment = child_environment()
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as program:
+        children: list[psutil.Process] = []
+        while not children and program.poll() is None:
+            time.sleep(0.001)
+            children = psutil.Process(program.pid).children()
+        program.send_signal(signal.SIGINT)
+        _, said = program.communicate()
+    assert (program.returncode, said) == (130, "")
+    assert children
+    assert psutil.wait_procs(children, timeout=60)[1] == []

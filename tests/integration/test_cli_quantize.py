@@ -14,6 +14,7 @@ import pytest
 from checkpoints import write_llama
 from command_line import hearth
 from hearth.paths import models_folder
+from hub_caches import REVISION, write_hub_cache
 
 
 @pytest.fixture
@@ -34,6 +35,17 @@ def test_a_checkpoint_becomes_a_model(checkpoint: Path) -> None:
     assert "is whole" in hearth("models", "verify", "mine").out
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
+def test_a_checkpoint_in_the_cache_of_the_hub_is_built_where_it_lies(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    repository = write_hub_cache(checkpoint, tmp_path / "hub")
+    snapshot = repository / "snapshots" / REVISION
+    made = hearth("quantize", str(repository), "mine", "--recipe", "int8", "--json").json
+    assert made["source"] == str(snapshot)
+    assert hearth("quantize", str(snapshot), "again", "--recipe", "int8", "--json").json["name"] == "again"
+
+
 def test_one_line_says_what_is_wrong_and_nothing_is_left(checkpoint: Path) -> None:
     (checkpoint / "model.safetensors").write_bytes(b"short")
     assert "safetensors" in hearth("quantize", str(checkpoint), "mine").error_line()
@@ -41,7 +53,9 @@ def test_one_line_says_what_is_wrong_and_nothing_is_left(checkpoint: Path) -> No
     assert list(models_folder().iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [("--bits", "5"), ("--block-size", "48"), ("--recipe", "nonsense")])
+@pytest.mark.parametrize(
+    "arguments", [("--bits", "5"), ("--block-size", "48"), ("--context", "4096"), ("--recipe", "nonsense")]
+)
 def test_what_makes_no_sense_is_refused_at_once(checkpoint: Path, arguments: tuple[str, str]) -> None:
     assert hearth("quantize", str(checkpoint), "mine", *arguments).code != 0
     assert not models_folder().exists() or not list(models_folder().iterdir())

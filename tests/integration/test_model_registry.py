@@ -10,9 +10,11 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 import hearth
+from hearth.engine.ort_runner import OrtRunner
 from hearth.errors import (
     DiskFull,
     HearthError,
@@ -30,8 +32,10 @@ from hearth.errors import (
     ModelNotFound,
     ModelsBusy,
 )
+from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.manifest import Manifest, ManifestFile, write_manifest
 from hearth.models.registry import ModelRegistry
+from hub_caches import REVISION, write_hub_cache
 from onnx_bytes import block, graph, model, tensor, write_model_folder
 
 
@@ -98,6 +102,22 @@ def test_in_place_registers_and_copies_nothing(registry: ModelRegistry, source: 
     registry.purge_removed()
     assert (source / "model.onnx.data").is_file()
     assert registry.list() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_model_in_the_cache_of_the_hub_is_taken_and_answers(
+    registry: ModelRegistry, stories_float32: Path, tmp_path: Path, in_place: bool
+) -> None:
+    repository = write_hub_cache(stories_float32, tmp_path / "hub")
+    entry = registry.import_folder(repository, in_place=in_place)
+    assert entry.name == "org-name"
+    assert (entry.path == repository / "snapshots" / REVISION) is in_place
+    registry.verify(entry.name)
+    folder = ModelFolder.open(entry.path)
+    runner = OrtRunner(folder, entry.name, threads=1, max_slots=1, kv_cache_bytes=1 << 24)
+    runner.reserve(1, 16)
+    assert np.isfinite(runner.prefill(0, [1, 2, 3])).all()
 
 
 def test_importing_again_finds_a_free_name(registry: ModelRegistry, source: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from golden_checkpoint import NAMES, golden_checkpoint
 from hearth.config import EngineSection
 from hearth.engine.ort_runner import OrtRunner
-from hearth.errors import InputInvalid, ModelFolderMissing, ModelRunFailed, QuantizeCancelled
+from hearth.errors import InputInvalid, MeasuringCancelled, ModelFolderMissing, ModelRunFailed
 from hearth.hardware.machine import read_machine
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.manifest import Manifest, read_manifest, write_manifest
@@ -27,7 +27,8 @@ from hearth.quantize.quality.report import Stage
 from hearth.quantize.recipe import Recipe
 from hearth.services.engine_options import engine_options, with_threads
 from hearth.services.quality import REPORT_TOKENS, built_in_text, report_quality
-from hearth.services.quality_process import QualityJob, QualityProgress, measure_quality
+from hearth.services.quality_job import QualityJob, QualityProgress
+from hearth.services.quality_process import measure_quality
 
 TEXT = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. " * 44
 
@@ -224,7 +225,7 @@ def test_a_process_of_its_own_tells_what_is_wrong_and_can_be_stopped(
     with pytest.raises(ModelFolderMissing):
         measure_quality(quality_job(stories, tmp_path / "none", recipe), lambda _at: None, lambda: False)
     job = quality_job(stories, made(stories, recipe, tmp_path / "int8"), recipe)
-    with pytest.raises(QuantizeCancelled):
+    with pytest.raises(MeasuringCancelled):
         measure_quality(job, lambda _at: None, lambda: True)
 
 

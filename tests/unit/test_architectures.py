@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 
 from golden_checkpoint import FOLDER, NAMES
-from hearth.errors import ArchitectureUnsupported, ModelFileInvalid, ModelUnsupported
+from hearth.errors import ModelFileInvalid, ModelUnsupported
 from hearth.quantize.architectures.registry import ARCHITECTURES, describe
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.checkpoint.stored_tensor import StoredTensor
-from hearth.quantize.decoder import Decoder
+from hearth.quantize.decoder import Decoder, tensor_names
 
+CONTEXTS = ("original", "long")
 LONG_ROPE = ("short_factor", "long_factor")
 # By name: settings of today's form that the older one lacks, and those that it has in their place.
 OLDER: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -90,7 +92,42 @@ def test_long_rope_has_had_other_names(name: str, kind: str) -> None:
     config["rope_theta"] = today["rope_theta"]
     config["partial_rotary_factor"] = today.get("partial_rotary_factor", 1.0)
     config["rope_scaling"] = {"type": kind, **{key: today[key] for key in LONG_ROPE}}
-    assert describe(replace(checkpoint, config=config)) == describe(checkpoint)
+    for context in CONTEXTS:
+        assert describe(replace(checkpoint, config=config), context) == describe(checkpoint, context)
+
+
+@pytest.mark.parametrize(
+    ("context", "factors", "length"), [("original", "short_factor", 64), ("long", "long_factor", 256)]
+)
+def test_long_rope_has_one_set_of_frequencies_for_the_length_that_is_chosen(
+    context: str, factors: str, length: int
+) -> None:
+    checkpoint = opened("phi4_mini")
+    decoder = describe(checkpoint, context)
+    (rope,) = {layer.attention.rope for layer in decoder.layers}
+    assert rope is not None
+    assert (decoder.context_length, rope.long) == (length, None)
+    pairs = len(rope.inverse_frequencies)
+    expected = [
+        10000 ** (-place / pairs) / factor
+        for place, factor in enumerate(checkpoint.config["rope_parameters"][factors])
+    ]
+    assert rope.inverse_frequencies == pytest.approx(expected)
+    # The same for both: it comes from the whole length, 256, over the original one.
+    assert rope.attention_factor == pytest.approx(math.sqrt(1 + math.log(4) / math.log(64)))
+
+
+def test_only_long_rope_leaves_a_choice_of_length() -> None:
+    for name in NAMES:
+        has_choice = "long_factor" in opened(name).config.get("rope_parameters", {})
+        short, long = (describe(opened(name), context) for context in CONTEXTS)
+        assert (short != long) is has_choice
+
+
+def test_long_rope_that_was_not_stretched_leaves_none() -> None:
+    checkpoint = changed(opened("phi4_mini"), max_position_embeddings=64)
+    short, long = (describe(checkpoint, context) for context in CONTEXTS)
+    assert short == long
 
 
 def test_what_gemma_3_leaves_out_is_as_in_its_smallest_size_that_sees() -> None:
@@ -165,17 +202,6 @@ def test_every_architecture_has_a_golden_checkpoint() -> None:
     assert kinds | {"gemma3"} == set(ARCHITECTURES)  # "gemma3" is around "gemma3_text"
 
 
-def test_an_unknown_kind_names_the_nearest_known_one_and_what_is_missing() -> None:
-    other = changed(opened("llama2"), model_type="qwen3_next")
-    with pytest.raises(ArchitectureUnsupported) as caught:
-        describe(other)
-    reason = caught.value.params["reason"]
-    assert "“qwen3_next”; the nearest is “qwen3_moe”" in reason
-    assert "it has no tensor “model.layers.0.mlp.experts.0.gate_proj.weight”" in reason
-    with pytest.raises(ArchitectureUnsupported, match="nearest is “llama”\\."):
-        describe(changed(opened("llama2"), model_type="llama_of_mine"))
-
-
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
@@ -190,9 +216,38 @@ def test_what_is_not_known_is_refused(name: str, settings: Mapping[str, Any]) ->
         describe(changed(opened(name), **settings))
 
 
+def unknown(checkpoint: Checkpoint) -> str:
+    with pytest.raises(ModelUnsupported) as caught:
+        describe(checkpoint)
+    return str(caught.value)
+
+
+def test_an_unknown_architecture_is_told_with_the_nearest_and_what_sets_it_apart() -> None:
+    checkpoint = changed(opened("qwen3"), model_type="qwen3_5")
+    assert "“qwen3_5” yet; the nearest that it knows is “qwen3”" in unknown(checkpoint)
+    tensors = dict(checkpoint.tensors)
+    gate = tensors.pop("model.layers.1.mlp.gate_proj.weight")
+    lacking = unknown(replace(checkpoint, tensors=tensors))
+    assert "for “qwen3” it lacks “model.layers.1.mlp.gate_proj.weight”" in lacking
+    more = unknown(replace(checkpoint, tensors={**checkpoint.tensors, "model.layers.0.mixer.weight": gate}))
+    assert "“qwen3” has nothing like its “model.layers.0.mixer.weight”" in more
+    nonsense = unknown(changed(checkpoint, num_attention_heads="many"))
+    assert "as “qwen3” it fails: num_attention_heads is many" in nonsense
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_description_speaks_of_every_tensor_of_its_checkpoint(name: str) -> None:
+    checkpoint = opened(name)
+    of_text = {
+        tensor for tensor in checkpoint.tensors if "vision" not in tensor and "projector" not in tensor
+    }
+    assert tensor_names(describe(checkpoint)) == of_text
+
+
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
+        ("llama2", {"model_type": ""}),
         ("llama2", {"rope_parameters": [1]}),
         ("llama2", {"rope_parameters": {"rope_type": "linear", "factor": "much"}}),
         ("llama2", {"hidden_size": None, "head_dim": None}),

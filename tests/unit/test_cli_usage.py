@@ -127,6 +127,8 @@ def _english(text: str, line: str) -> list[str]:
         "Hugging",
         "Face",
         "balanced",
+        "original",
+        "long",
     }
     names |= {"NVIDIA", "AMD", "Intel", "Apple", "Core", "ML", "Mac"}
     names |= {word for command in COMMANDS for word in command.split()} | set(line.split())

@@ -32,7 +32,7 @@ def evaluate(
     """Read the text with the model, write parts of it, and report."""
     content = _read(text)
     with open_hearth() as hearth:
-        from hearth.services.quality import evaluate_model
+        from hearth.services.quality_process import evaluate_model
 
         words = tr("Measuring {name}…", name=model)
         with step_progress(words) as report:
@@ -42,7 +42,7 @@ def evaluate(
                 content,
                 reference=reference,
                 threads=threads,
-                advance=lambda done, whole: report(words, done, whole),
+                progress=lambda at: report(words, at.done, at.total),
             )
     if json:
         write_json(evaluation)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
+import msgspec
 import typer
 
 from hearth.cli.models import Json, ModelSummary
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hearth.quantize.recipe import Recipe
     from hearth.services.quantizing import QuantizeProgress
 
+_Value = TypeVar("_Value", int, str)
 _COMMAND = "hearth quantize"
 
 
@@ -48,6 +50,13 @@ def quantize(
     block_size: Annotated[
         int, typer.Option(metavar=tr("NUMBER"), help=tr("Weights that share a scale; 0 is the recipe's."))
     ] = 0,
+    context: Annotated[
+        str,
+        typer.Option(
+            metavar=tr("NAME"),
+            help=tr("The length of texts, for a model that was stretched: “original” or “long”."),
+        ),
+    ] = "",
     discard: Annotated[
         bool,
         typer.Option("--discard", help=tr("Remove what is kept of a run that was stopped, and do no more.")),
@@ -64,7 +73,7 @@ def quantize(
             discard_work(registry, name)
         note(tr("Nothing is left of {name}.", name=name))
         return
-    chosen = _recipe(recipe, bits, block_size)
+    chosen = _recipe(recipe, bits, block_size, context)
     with open_models() as registry:
         try:
             with step_progress(tr("Quantizing {name}", name=name)) as show:
@@ -102,7 +111,8 @@ def quantize(
         write(text)
 
 
-def _recipe(name: str, bits: int, block_size: int) -> Recipe:
+def _recipe(name: str, bits: int, block_size: int, context: str) -> Recipe:
+    from hearth.quantize.recipe import LONG, ORIGINAL
     from hearth.quantize.recipe_file import load_recipe
     from hearth.quantize.rounding.scheme import BITS, BLOCK_SIZES
 
@@ -111,10 +121,12 @@ def _recipe(name: str, bits: int, block_size: int) -> Recipe:
         chosen = chosen.with_bits(_one_of("--bits", bits, BITS))
     if block_size:
         chosen = chosen.with_block_size(_one_of("--block-size", block_size, BLOCK_SIZES))
+    if context:
+        chosen = msgspec.structs.replace(chosen, context=_one_of("--context", context, (ORIGINAL, LONG)))
     return chosen
 
 
-def _one_of(option: str, value: int, allowed: tuple[int, ...]) -> int:
+def _one_of(option: str, value: _Value, allowed: tuple[_Value, ...]) -> _Value:
     if value not in allowed:
         reason = tr("{name} must be one of {values}", name=option, values=", ".join(map(str, allowed)))
         raise CommandInvalid(reason=reason, command=_COMMAND)

@@ -1,9 +1,8 @@
 """`python -m hearth.engine.packing`: makes the packed form of a model's weights, in a process of its own.
 
-Its standard input is the job, a line of JSON, and then stays open: when it closes, whoever wanted the form is gone, and
-so is this process. It takes memory for the model's largest matrix (`packed_graph.py`), so it can be done on a machine
-that has not enough to load the model as it is; there it is done first. Otherwise it takes whatever processor time nobody
-else wants.
+Its standard input is the job, a line of JSON (see `child_process.py`). It takes memory for the model's largest matrix
+(`packed_graph.py`), so it can be done on a machine that has not enough to load the model as it is; there it is done
+first. Otherwise it takes whatever processor time nobody else wants.
 """
 
 from __future__ import annotations
@@ -13,15 +12,21 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 import msgspec
 import numpy as np
 import psutil
 
+from hearth.child_process import (
+    NO_WINDOW,
+    Caller,
+    be_modest,
+    child_environment,
+    log_to_stderr,
+    own_command,
+)
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.ort_session import model_origin
@@ -37,6 +42,8 @@ _LOADED_FACTOR = 1.3
 # Of the largest matrix: raw, reordered, and once more while it is written; and an interpreter with onnxruntime.
 _MATRIX_FACTOR = 4
 _EMPTY_BYTES = 200 << 20
+# Where nobody waits for it.
+_NICENESS = 19
 _PROBE_TOKENS = 24
 _PROBE_KV_BYTES = 256 << 20
 
@@ -56,10 +63,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def packing_command() -> list[str]:
-    """How to start this; the packaged app is its own interpreter."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, "--pack-weights"]
-    return [sys.executable, "-P", "-m", "hearth.engine.packing"]
+    """How to start this."""
+    return own_command("hearth.engine.packing", "--pack-weights")
 
 
 def check_room(folder: ModelFolder, packed: PackedWeights, options: EngineOptions) -> None:
@@ -97,9 +102,8 @@ def start_packing(
         packing_command(),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
-        | (0 if is_awaited else getattr(subprocess, "IDLE_PRIORITY_CLASS", 0)),
+        env=child_environment(),
+        creationflags=NO_WINDOW | (0 if is_awaited else getattr(subprocess, "IDLE_PRIORITY_CLASS", 0)),
     )
     job = Job(name=name, folder=str(folder.path), roots=roots, options=options, is_awaited=is_awaited)
     if process.stdin is not None:
@@ -155,38 +159,19 @@ def _probe(
     return np.stack([runner.prefill(0, tokens), runner.decode(0, [1])[0]])
 
 
-def _be_modest(is_awaited: bool) -> None:
-    """Run when nobody else wants to, unless somebody waits; and if memory runs out, be the one who goes."""
-    if hasattr(os, "nice") and not is_awaited:
-        os.nice(19)
-    with suppress(OSError):  # Linux only
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-
-
-def _end_with(stream: IO[bytes], part: Path) -> None:
-    stream.read()
-    shutil.rmtree(part, ignore_errors=True)
-    os._exit(1)
-
-
 def main() -> int:
     """Do the job on standard input; whatever prevents it is told to the log, since nothing is lost but time."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
-    )
-    # Not buffered: a thread in a read of sys.stdin would keep the interpreter from ending.
-    reader = os.fdopen(os.dup(0), "rb")
-    job = msgspec.json.decode(reader.readline(), type=Job)
-    _be_modest(job.is_awaited)
+    log_to_stderr()
+    caller = Caller()
+    job: Job = caller.job(Job)
+    be_modest(0 if job.is_awaited else _NICENESS)
     packed = PackedWeights(Path(job.options.packed_folder), job.options.packed_bytes)
     try:
         part = packed.new_part()
     except OSError as error:
         log.warning("the weights of %s are not packed: %s", job.name, error)
         return 1
-    threading.Thread(target=_end_with, args=(reader, part), daemon=True).start()
+    caller.end_with_it(lambda: shutil.rmtree(part, ignore_errors=True))
     code = 0
     try:
         folder = ModelFolder.open(Path(job.folder), [Path(root) for root in job.roots])

@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import msgspec
 
-import hearth
+from hearth.child_process import NO_WINDOW, child_environment, own_command
 
 TIMEOUT_SECONDS = 60
 
@@ -34,19 +33,15 @@ class RuntimeProbe(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_probe() -> RuntimeProbe:
     """Ask in a process of its own; never raises."""
-    frozen = getattr(sys, "frozen", False)
-    command = [sys.executable, "--probe"] if frozen else [sys.executable, "-P", "-m", "hearth.hardware.probe"]
-    path = os.pathsep.join(
-        filter(None, (str(Path(hearth.__file__).parents[1]), os.environ.get("PYTHONPATH")))
-    )
     try:
         result = subprocess.run(
-            command,
+            own_command("hearth.hardware.probe", "--probe"),
             capture_output=True,
             check=False,
             timeout=TIMEOUT_SECONDS,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONPATH": path},
+            env=child_environment(),
+            creationflags=NO_WINDOW,
         )
         if result.returncode:
             return RuntimeProbe(problem=f"the probe ended with code {result.returncode}")

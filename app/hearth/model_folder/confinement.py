@@ -1,4 +1,4 @@
-"""Which files a model folder may read: those that, links resolved, lie in it or in a registered root."""
+"""Which files a model folder may read, links resolved: its own, a registered root's, its blobs in a Hugging Face cache."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hearth.errors import ModelFileInvalid, ModelFileMissing, ModelFileOutside, because
 from hearth.i18n import tr
+from hearth.model_folder.hub_cache import blobs_folder
 
 
 class Confinement:
@@ -17,6 +18,7 @@ class Confinement:
     def __init__(self, folder: Path, roots: Sequence[Path] = ()) -> None:
         self.folder = folder
         self._allowed = tuple(Path(os.path.realpath(root)) for root in (folder, *roots))
+        self._blobs = blobs_folder(self._allowed[0])
 
     def file(self, location: str) -> Path:
         """The regular file at `location`, relative to the folder; neither opened nor followed out of the folder.
@@ -35,7 +37,8 @@ class Confinement:
             raise ModelFileOutside(file=location, target=location)
         path = self.folder / location
         resolved = Path(os.path.realpath(path))
-        if not any(resolved.is_relative_to(root) for root in self._allowed):
+        is_inside = any(resolved.is_relative_to(root) for root in self._allowed)
+        if not is_inside and resolved.parent != self._blobs:
             raise ModelFileOutside(file=location, target=str(resolved))
         try:
             mode = resolved.stat().st_mode

@@ -41,6 +41,7 @@ from hearth.model_folder import genai_config
 from hearth.model_folder import manifest as manifest_file
 from hearth.model_folder.confinement import Confinement
 from hearth.model_folder.folder import ModelFolder
+from hearth.model_folder.hub_cache import snapshot_folder
 from hearth.model_folder.manifest import VERSION, Manifest, Quantization, read_manifest, write_manifest
 from hearth.model_folder.quality import QualityReport
 from hearth.models import names
@@ -162,6 +163,7 @@ class ModelRegistry:
         """Check a model folder and copy it into the store, or register it where it is.
 
         Args:
+            path: the folder, or a repository in the cache of Hugging Face's tools.
             progress: called with the bytes done and their total.
             cancelled: asked between pieces of 4 MB; True stops, and nothing stays behind.
 
@@ -172,7 +174,7 @@ class ModelRegistry:
             ImportCancelled: `cancelled` said so.
             HearthError: whatever ModelFolder.open finds wrong with it.
         """
-        source = path.expanduser().resolve()
+        source = snapshot_folder(path.expanduser().resolve())
         with self._writing():
             return self._import(source, name, in_place, progress, cancelled)
 

@@ -148,7 +148,7 @@ def plan(checkpoint: Checkpoint, recipe: Recipe) -> Plan:
         TokenizerMissing: it has no `tokenizer.json`.
         ModelFileInvalid, ModelFileTruncated: the checkpoint fails a check.
     """
-    decoder = describe(checkpoint)
+    decoder = describe(checkpoint, recipe.context)
     check_shapes(decoder, checkpoint)
     check_side_files(checkpoint, decoder)
     return _planned(checkpoint, decoder, recipe, Calibration())

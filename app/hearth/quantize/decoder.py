@@ -6,7 +6,7 @@ is None or its neutral value, so that one graph writer serves all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 
 
@@ -55,14 +55,15 @@ class Rope:
     Attributes:
         inverse_frequencies: radians per position, one for each pair of channels.
         attention_factor: on cosine and sine (YaRN, LongRoPE).
-        long: used instead where more than `long_from` positions are in use (LongRoPE, arXiv:2402.13753).
+        long: what is right for texts of more than `original_length` tokens, where a checkpoint has both (LongRoPE,
+            arXiv:2402.13753); `choose_rope` leaves one of them.
         interleaved: pairs are neighbours (0, 1), not halves (0, n/2).
     """
 
     inverse_frequencies: tuple[float, ...]
     attention_factor: float = 1.0
     long: Rope | None = None
-    long_from: int = 0
+    original_length: int = 0
     interleaved: bool = False
 
 
@@ -177,3 +178,18 @@ class Decoder:
     layers: tuple[Layer, ...]
     embedding_times: float = 1.0
     head: Head = field(default_factory=Head)
+
+
+def tensor_names(part: object) -> set[str]:
+    """The checkpoint's tensors that a description, or a part of one, speaks of."""
+    match part:
+        case Rows():
+            return {part.tensor} | ({part.bias} if part.bias else set())
+        case Vector():
+            return {part.tensor}
+        case tuple():
+            return set().union(*map(tensor_names, part))
+    names = {part.embedding} if isinstance(part, Decoder) else set()
+    if is_dataclass(part):
+        names = names.union(*(tensor_names(getattr(part, one.name)) for one in fields(part)))
+    return names

@@ -5,22 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
-import msgspec
 import psutil
 
+from hearth.child_process import Caller, be_modest, log_to_stderr
 from hearth.errors import HearthError, ModelFileInvalid, QuantizeMemory, QuantizeRoom, writing_failed
 from hearth.i18n import tr, use_language
 from hearth.quantize.builder import Plan, Steps, calibrate, plan, write
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.graph.graph import DATA_FILE
-from hearth.quantize.protocol import Done, Failed, Job, Message, Progress
+from hearth.quantize.protocol import Done, Job, Progress
 from hearth.quantize.recipe import Recipe
 from hearth.quantize.work_folder import WorkFolder
 
@@ -34,25 +31,14 @@ _NICENESS = 10
 
 def serve() -> int:
     """Do the job on standard input; the exit code."""
-    _be_modest()
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
-    )
-    # Not buffered by sys.stdin: a thread in a read of it would keep the interpreter from ending.
-    reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what anybody else prints must not get between the lines
-    job = msgspec.json.decode(reader.readline(), type=Job)
+    be_modest(_NICENESS)
+    log_to_stderr()
+    caller = Caller()
+    job: Job = caller.job(Job)
     use_language(job.language)
-    threading.Thread(target=_end_with, args=(reader,), daemon=True).start()
-    teller = _Teller(writer)
-    try:
-        run(job, teller)
-    except HearthError as error:
-        teller.end(Failed(code=error.code, params=error.params))
-        return 1
-    return 0
+    # What is noted in the journal is what a later process goes on from.
+    caller.end_with_it()
+    return caller.answer(lambda: run(job, _Teller(caller)))
 
 
 def run(job: Job, teller: _Teller) -> None:
@@ -126,9 +112,8 @@ def _mb(count: int) -> int:
 class _Teller:
     """Tells the caller how far the work is, on a thread of its own."""
 
-    def __init__(self, writer: IO[bytes]) -> None:
-        self._writer = writer
-        self._lock = threading.Lock()
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
         self._ended = threading.Event()
         self._done = self._total = 0
         self._begun: float | None = None
@@ -147,10 +132,10 @@ class _Teller:
         """So much is done; what an earlier process did comes first, and takes no time."""
         self._done, self._total = done, total
 
-    def end(self, message: Message) -> None:
+    def end(self, message: Done) -> None:
         """The last word."""
         self._ended.set()
-        self._send(message)
+        self._caller.tell(message)
 
     def _tell(self) -> None:
         first, begun = None, 0.0
@@ -160,23 +145,4 @@ class _Teller:
                 first, begun = done, now
             speed = (done - first) / (now - begun) if now > begun else 0
             left = (self._total - done) / speed if speed else None
-            self._send(Progress(done=done, total=self._total, seconds_left=left))
-
-    def _send(self, message: Message) -> None:
-        with self._lock, suppress(OSError):  # a caller that is gone ends this process by another way
-            self._writer.write(msgspec.json.encode(message) + b"\n")
-            self._writer.flush()
-
-
-def _be_modest() -> None:
-    """Let everybody else go first; and if memory runs out, be the one who goes."""
-    if hasattr(os, "nice"):
-        os.nice(_NICENESS)
-    with suppress(OSError):  # Linux only
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-
-
-def _end_with(stream: IO[bytes]) -> None:
-    """End where the caller does. What is noted in the journal is what a later process goes on from."""
-    stream.read()
-    os._exit(1)
+            self._caller.tell(Progress(done=done, total=self._total, seconds_left=left))

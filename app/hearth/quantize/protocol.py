@@ -1,11 +1,6 @@
-"""What the process that quantizes and its caller say to each other: lines of JSON. No numpy in here.
-
-The job is the first line of its standard input, which then stays open: when it closes, nobody wants the model any more.
-"""
+"""What the process that quantizes and its caller say to each other: lines of JSON. No numpy in here."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
@@ -55,13 +50,3 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
 
     seconds: float
     recipe: Recipe
-
-
-class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
-    """It cannot be built: a `HearthError` as code and parameters."""
-
-    code: str
-    params: dict[str, Any]
-
-
-Message = Progress | Done | Failed

@@ -11,6 +11,7 @@ from msgspec import Meta
 from hearth.quantize.rounding.scheme import BITS, BLOCK_SIZES, Scheme
 
 NO_TEXT = "none"
+ORIGINAL, LONG = "original", "long"
 HEAD, EMBEDDING = "lm_head", "model.embed_tokens"
 
 
@@ -118,6 +119,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             extra=_choice("cpu", "gpu"),
         ),
     ] = "cpu"
+    context: Annotated[
+        str,
+        Meta(
+            description="How long texts may be, for the few models that were stretched after they were trained (Phi-3 and"
+            " Phi-4-mini with LongRoPE): “original” answers best within the length that they were trained on, often 4,096"
+            " tokens, and takes no more; “long” takes their full length, and answers short texts a little worse. Other"
+            " models have one length, whatever stands here.",
+            extra=_choice(ORIGINAL, LONG),
+        ),
+    ] = ORIGINAL
     mixed: Mixed | None = None
     overrides: tuple[Override, ...] = ()
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from hearth.errors import ArchitectureUnsupported, ModelFileInvalid
 from hearth.i18n import tr
-from hearth.quantize.decoder import Rope
+from hearth.quantize.decoder import Decoder, Layer, Rope
+from hearth.quantize.recipe import LONG
 
 
 @np.errstate(all="ignore")  # what is infinite or no number is told by `_tuple`
@@ -107,7 +109,10 @@ def _yarn_factor(parameters: Mapping[str, Any], factor: float) -> float:
 
 
 def _longrope(base: np.ndarray, parameters: Mapping[str, Any], context: int, original: int) -> Rope:
-    """LongRoPE (arXiv:2402.13753): one set of frequencies up to the original length, another beyond."""
+    """LongRoPE (arXiv:2402.13753): one set of frequencies up to the original length, another beyond.
+
+    Both have the same factor on attention: it comes from how far beyond the original length the model was taken.
+    """
     factor = float(parameters.get("factor") or context / original)
     given = parameters.get("attention_factor")
     strength = 1.0 if factor <= 1 else math.sqrt(1 + math.log(factor) / math.log(original))
@@ -118,7 +123,33 @@ def _longrope(base: np.ndarray, parameters: Mapping[str, Any], context: int, ori
     )
     if context <= original:
         return short
-    return Rope(short.inverse_frequencies, strength, long=long, long_from=original)
+    return replace(short, long=long, original_length=original)
+
+
+def choose_rope(decoder: Decoder, context: str) -> Decoder:
+    """The decoder with one set of frequencies and the length that it is for, where its checkpoint leaves a choice.
+
+    One set for all, since keys that were rotated by one are of no use to queries rotated by the other: a text that
+    grows beyond the original length would have to be read anew.
+
+    Args:
+        context: as in `Recipe`.
+    """
+    ropes = [layer.attention.rope for layer in decoder.layers]
+    lengths = [rope.original_length for rope in ropes if rope and rope.long]
+    if not lengths:
+        return decoder
+    layers = tuple(_with_chosen_rope(layer, context) for layer in decoder.layers)
+    length = decoder.context_length if context == LONG else min(lengths)
+    return replace(decoder, layers=layers, context_length=length)
+
+
+def _with_chosen_rope(layer: Layer, context: str) -> Layer:
+    rope = layer.attention.rope
+    if rope is None or rope.long is None:
+        return layer
+    chosen = rope.long if context == LONG else replace(rope, long=None, original_length=0)
+    return replace(layer, attention=replace(layer.attention, rope=chosen))
 
 
 def _tuple(values: np.ndarray) -> tuple[float, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from hearth.child_process import NO_WINDOW, child_environment
 from hearth.engine.providers.choices import Remembered, read_choices
 from hearth.engine.providers.listed import ListedProvider, Listing
 from hearth.engine.providers.process import process_command
@@ -145,8 +145,8 @@ def _list_providers() -> tuple[Listing, str]:
             check=False,
             timeout=_LIST_SECONDS,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"},
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            env=child_environment(),
+            creationflags=NO_WINDOW,
         )
         if result.returncode:
             return Listing(), tr("the process that asks them ended with code {code}", code=result.returncode)

@@ -13,23 +13,20 @@ import msgspec
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.tokenizer import Tokenizer
 from hearth.errors import InputInvalid, ModelRunFailed, ReferenceUnfit
-from hearth.hardware.machine import read_machine
 from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.quality import Evaluation, QualityReport
-from hearth.models.registry import ModelEntry
 from hearth.paths import resource
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.quality.agreement import NotFinite
 from hearth.quantize.quality.evaluator import BATCH_ROWS, Evaluator
 from hearth.quantize.quality.windows import WINDOW, cut_windows, steps
 from hearth.quantize.recipe import Recipe
-from hearth.services.engine_options import engine_options, with_threads
-from hearth.services.hearth import Hearth
 
 if TYPE_CHECKING:
     from hearth.engine.scoring import RunnerScorer
     from hearth.quantize.quality.report import Advance
+    from hearth.services.quality_job import EvaluationJob
 
 # Of the text of a report, which is measured again for every recipe that somebody tries.
 REPORT_TOKENS = 4096
@@ -86,48 +83,34 @@ def report_quality(
         raise _not_finite(folder.name) from error
 
 
-def evaluate_model(
-    opened: Hearth,
-    name: str,
-    text: str,
-    *,
-    reference: str | None = None,
-    threads: int = 0,
-    advance: Callable[[int, int], None] = lambda _done, _whole: None,
-) -> Evaluation:
-    """Measure a model by its name or alias on this text; both models are in memory where there is a reference.
+def evaluate(job: EvaluationJob, advance: Callable[[int, int], None]) -> Evaluation:
+    """Measure a model on a text, beside its reference where it has one.
 
     Loads ONNX Runtime: not in the window's process.
 
     Args:
-        threads: 0 leaves them to the settings.
         advance: told how many tokens are done, of how many; what it raises ends the evaluation.
 
     Raises:
         InputInvalid: the text is too short.
         ReferenceUnfit: its vocabulary is another one.
-        HearthError: there is no such model, or it cannot be used.
+        HearthError: a model cannot be used.
     """
     started = time.perf_counter()
-    options = engine_options(opened.config.engine, read_machine())
-    if threads:
-        options = with_threads(options, threads)
-    entry = opened.models.get(name)
-    folder = _open_folder(entry)
-    scorer = _open_scorer(folder, entry.name, options)
+    folder = ModelFolder.open(Path(job.folder))
+    scorer = _open_scorer(folder, job.name, job.options)
     length, beside, beside_name = min(WINDOW, scorer.context_length), None, ""
-    if reference is not None:
-        other = opened.models.get(reference)
-        beside_name = other.name
-        beside = _open_reference(_open_folder(other), other.name, options, folder, scorer)
+    if job.reference is not None:
+        beside_name, path = job.reference
+        beside = _open_reference(ModelFolder.open(Path(path)), beside_name, job.options, folder, scorer)
         length = min(length, beside.context_length)
-    windows = _windows(folder, text, length)
+    windows = _windows(folder, job.text, length)
     try:
         measured = Evaluator(scorer, beside, windows, advance).run()
     except NotFinite as error:
-        raise _not_finite(entry.name) from error
+        raise _not_finite(job.name) from error
     return Evaluation(
-        text=_digest(text),
+        text=_digest(job.text),
         tokens=sum(map(len, windows)),
         window=length,
         reference=beside_name,
@@ -142,10 +125,6 @@ def _windows(folder: ModelFolder, text: str, length: int, most: int | None = Non
     if not windows:
         raise InputInvalid(reason=tr("the text is too short to measure anything"))
     return windows
-
-
-def _open_folder(entry: ModelEntry) -> ModelFolder:
-    return ModelFolder.open(entry.path, [entry.path] if entry.in_place else [])
 
 
 def _open_scorer(folder: ModelFolder, name: str, options: EngineOptions) -> RunnerScorer:

@@ -17,12 +17,14 @@ from hearth.errors import (
     HearthError,
     HomeUnwritable,
     ImportCancelled,
+    MeasuringCancelled,
     QuantizeBusy,
     QuantizeCancelled,
     writing_failed,
 )
 from hearth.hardware.machine import Machine, read_machine
 from hearth.i18n import language
+from hearth.model_folder.hub_cache import snapshot_folder
 from hearth.model_folder.manifest import Quantization
 from hearth.model_folder.quality import QualityReport
 from hearth.models.copying import CancelledCallback
@@ -33,7 +35,8 @@ from hearth.quantize.protocol import Done, Job
 from hearth.quantize.recipe import Recipe
 from hearth.quantize.work_folder import WorkFolder
 from hearth.services.engine_options import engine_options
-from hearth.services.quality_process import QualityJob, QualityProgress, measure_quality
+from hearth.services.quality_job import QualityJob, QualityProgress
+from hearth.services.quality_process import measure_quality
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ def quantize(
     with or discarded; any other error leaves nothing behind.
 
     Args:
+        source: a checkpoint, or a repository in the cache of Hugging Face's tools.
         progress: called several times a second, on this thread.
         cancelled: asked as often; True stops.
 
@@ -88,7 +92,7 @@ def quantize(
         QuantizeCrashed: the process was killed; what is done is kept.
         QuantizeCancelled: `cancelled` said so; what is done is kept.
     """
-    source = source.expanduser().resolve()
+    source = snapshot_folder(source.expanduser().resolve())
     machine = read_machine()
     with models.building(name) as folder:
         job = Job(
@@ -199,8 +203,8 @@ def _measured(
 
     try:
         return measure_quality(quality_job, tell, cancelled)
-    except QuantizeCancelled:
-        raise
+    except MeasuringCancelled as error:
+        raise QuantizeCancelled(name=job.name) from error
     except HearthError:
         log.warning("the quality of %s is not measured", job.name, exc_info=True)
         return None

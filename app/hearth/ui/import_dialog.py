@@ -60,7 +60,9 @@ def read_facts(registry: ModelRegistry, path: Path) -> FolderFacts:
         HearthError: the folder is no model that Hearth can run.
     """
     from hearth.model_folder.folder import ModelFolder
+    from hearth.model_folder.hub_cache import snapshot_folder
 
+    path = snapshot_folder(path)
     folder = ModelFolder.open(path)
     taken = {name.lower() for entry in registry.list() for name in (entry.name, *entry.aliases)}
     config = folder.config.model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import signal
 import subprocess
 import sys
@@ -14,10 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import psutil
 
+from hearth.child_process import child_environment, own_command, start_child
 from hearth.engine.host.pipe import FrameInvalid, Pipe, PipeClosed
 from hearth.engine.host.protocol import ChatMessage, Count, HostReply, Reply, Shutdown, Stats
 from hearth.engine.outputs import ErrorInfo
@@ -31,20 +31,17 @@ _TUNABLES: Final = ("glibc.malloc.hugetlb", "glibc.malloc.arena_max")
 
 
 def host_command() -> list[str]:
-    """How to start a host: the packaged app is its own interpreter."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, "--engine-host"]
-    # -P: the folder that one happens to stand in is no place to import from.
-    return [sys.executable, "-P", "-m", "hearth.engine.host"]
+    """How to start a host."""
+    return own_command("hearth.engine.host", "--engine-host")
 
 
 def host_environment() -> dict[str, str]:
-    """The environment of an engine host: no telemetry, and glibc set up for large weights.
+    """The environment of an engine host: that of every child, and glibc set up for large weights.
 
     Every step reads all weights. With pages of 2 MB in place of 4 kB the processor finds them sooner: 1.5B in int4
     wrote a fifth faster in four and eight streams (AMD, two cores).
     """
-    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
+    environment = child_environment()
     if sys.platform == "linux":
         given = environment.get("GLIBC_TUNABLES", "")
         missing = (f"{name}=1" for name in _TUNABLES if name not in given)
@@ -68,33 +65,11 @@ class HostClient:
         self._calls: dict[int, Future[Any]] = {}
         self._calls_lock = Lock()
         self._call_ids = itertools.count(1)
-        self._process = self._start(log_file)
+        self._process = start_child(host_command(), log_file, host_environment())
         self._pipe: Pipe[HostReply] = Pipe(self._process.stdout, self._process.stdin, HostReply)
         self._crash: HostCrashed | None = None
         self._frames: SimpleQueue[bytes | None] = SimpleQueue()
         Thread(target=self._write, name=f"to the host of {name}", daemon=True).start()
-
-    @staticmethod
-    def _start(log_file: Path | None) -> subprocess.Popen[bytes]:
-        stderr: IO[bytes] | int = subprocess.DEVNULL
-        if log_file is not None:
-            with suppress(OSError):  # the log is a help, not a condition
-                log_file.parent.mkdir(parents=True, exist_ok=True)
-                stderr = log_file.open("ab")
-        try:
-            return subprocess.Popen(
-                host_command(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=host_environment(),
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-                # Ctrl+C in a terminal is for the app, which then ends its hosts.
-                start_new_session=os.name == "posix",
-            )
-        finally:
-            if not isinstance(stderr, int):
-                stderr.close()
 
     @property
     def pid(self) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from hearth.child_process import log_to_stderr
 from hearth.engine.backend import Backend
 from hearth.engine.host.pipe import FrameInvalid, Pipe, PipeClosed
 from hearth.engine.host.protocol import (
@@ -231,11 +232,7 @@ def main() -> int:
     reader = os.fdopen(os.dup(0), "rb")
     writer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
-    )
+    log_to_stderr()
     pipe: Pipe[Any] = Pipe(reader, writer, HostRequest)
     try:
         code = EngineHost(pipe, load_ort_backend).serve()

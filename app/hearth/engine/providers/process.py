@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+from hearth.child_process import own_command
 
 
 def process_command(*task: str) -> list[str]:
-    """The command for a task and what belongs to it; the packaged app is its own interpreter."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, "--devices", *task]
-    # -P: the folder that one happens to stand in is no place to import from.
-    return [sys.executable, "-P", "-m", "hearth.engine.providers", *task]
+    """The command for a task and what belongs to it."""
+    return own_command("hearth.engine.providers", "--devices", *task)

@@ -13,11 +13,11 @@ import subprocess
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
 
 import msgspec
 import numpy as np
 
+from hearth.child_process import NO_WINDOW, child_environment, end_child
 from hearth.engine.host.pipe import FrameInvalid, Pipe, PipeClosed
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.providers.measuring import MOST_TOKENS, measure
@@ -83,7 +83,8 @@ def try_provider(
         process_command("try"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        env=child_environment(),
+        creationflags=NO_WINDOW,
     )
     late = threading.Event()
 
@@ -105,11 +106,7 @@ def try_provider(
         return _because(refused, Refusal.CRASH, str(code)), np.empty(0, np.float32)
     finally:
         timer.cancel()
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            with suppress(OSError):  # what was still buffered for a dead process
-                cast("Any", stream).close()
+        end_child(process)
 
 
 def serve() -> None:

@@ -46,10 +46,9 @@ class LayerSession:
         """
         graph = Graph()
         writer = Writer(graph, checkpoint, _FLOATS, keeps_packed=False)
-        ids = graph.input("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
         mask = graph.input("attention_mask", TensorProto.INT64, ["batch_size", "total_sequence_length"])
         positions = Positions(writer, decoder.context_length)
-        positions.read(ids, mask)
+        positions.read(mask)
         shape: list[int | str] = ["batch_size", "sequence_length", decoder.hidden_size]
         residual = Residual(writer, graph.input("hidden", TensorProto.FLOAT, shape))
         decoder_layer(writer, residual, decoder.layers[number], number, positions)

@@ -36,7 +36,7 @@ def decoder_graph(
     ids = graph.input("input_ids", TensorProto.INT64, ["batch_size", "sequence_length"])
     mask = graph.input("attention_mask", TensorProto.INT64, ["batch_size", "total_sequence_length"])
     positions = Positions(writer, decoder.context_length)
-    positions.read(ids, mask)
+    positions.read(mask)
     residual = Residual(writer, embed(writer, decoder, ids))
     for number, layer in enumerate(decoder.layers):
         graph.seams.append((residual.sum, residual.added))

@@ -60,7 +60,7 @@ def quality_report(
         OSError: the folder cannot be read.
     """
     started = time.perf_counter()
-    decoder = describe(checkpoint)
+    decoder = describe(checkpoint, recipe.context)
     built = BuiltModel(folder, checkpoint, decoder, recipe, threads)
     reference = LayeredReference(checkpoint, decoder, windows, threads)
     layers: list[float] = []

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-import hearth
+from hearth.child_process import child_environment
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.relative_error import relative_error
 from hearth.model_folder.folder import ModelFolder
@@ -71,16 +71,13 @@ def _twin(folder: ModelFolder, graph: bytes, target: Path) -> Path:
 
 
 def _logits(question: Question) -> np.ndarray:
-    path = os.pathsep.join(
-        filter(None, (str(Path(hearth.__file__).parents[1]), os.environ.get("PYTHONPATH")))
-    )
     subprocess.run(
         [sys.executable, "-P", "-m", "hearth.services.benchmark.logits"],
         input=msgspec.json.encode(question) + b"\n",
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         check=True,
-        env={**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONPATH": path},
+        env=child_environment(),
     )
     rows: np.ndarray = np.load(question.out)
     return rows

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 import hearth
+from hearth.child_process import end_child
 from hearth.engine.relative_error import relative_error
 from hearth.errors import HearthError
 from hearth.i18n import mark, tr
@@ -95,12 +96,7 @@ class PeerSide:
         process, self._process = self._process, None
         if process is None:
             return
-        process.kill()  # it holds nothing that could be lost
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
+        end_child(process)  # it holds nothing that could be lost
 
     def pid(self) -> int:
         return self._pid
