@@ -133,15 +133,36 @@ def _open(
 ) -> ort.InferenceSession:
     graph = _rewritten_graph(folder, name, kv_scales)
     if graph is not None:
+        graph, place = _with_real_places(graph, folder)
         # Where the weights lie, which the path would have told.
-        options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", str(folder.graph_file.parent)
-        )
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(place))
     try:
         with _ahead(folder.data_files, memory_bytes):
             return provider.open(str(folder.graph_file) if graph is None else graph, options)
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
         raise ModelLoadFailed(name=name, reason=first_line(error)) from error
+
+
+def _with_real_places(graph: bytes, folder: ModelFolder) -> tuple[bytes, Path]:
+    """The graph with its weights where links lead, and the folder that they are named in.
+
+    onnxruntime follows no link out of that folder for a graph that is given as bytes. Which links may lead out, as from
+    a snapshot in the cache of Hugging Face's tools to its blobs, was decided when the model's folder was opened.
+    """
+    beside = folder.graph_file.parent
+    real = {file: Path(os.path.realpath(file)) for file in folder.data_files}
+    places = {file.parent for file in real.values()}
+    if len(places) != 1 or places == {Path(os.path.realpath(beside))}:
+        return graph, beside
+    import onnx  # costs memory, and models whose files are links are few
+
+    model = onnx.load_model_from_string(graph)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = real[beside / entry.value].name
+    rewritten: bytes = model.SerializeToString()
+    return rewritten, places.pop()
 
 
 def _ahead(files: Sequence[Path], memory_bytes: int) -> AbstractContextManager[None]:

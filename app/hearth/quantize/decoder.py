@@ -6,7 +6,7 @@ is None or its neutral value, so that one graph writer serves all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -178,18 +178,3 @@ class Decoder:
     layers: tuple[Layer, ...]
     embedding_times: float = 1.0
     head: Head = field(default_factory=Head)
-
-
-def tensor_names(part: object) -> set[str]:
-    """The checkpoint's tensors that a description, or a part of one, speaks of."""
-    match part:
-        case Rows():
-            return {part.tensor} | ({part.bias} if part.bias else set())
-        case Vector():
-            return {part.tensor}
-        case tuple():
-            return set().union(*map(tensor_names, part))
-    names = {part.embedding} if isinstance(part, Decoder) else set()
-    if is_dataclass(part):
-        names = names.union(*(tensor_names(getattr(part, one.name)) for one in fields(part)))
-    return names

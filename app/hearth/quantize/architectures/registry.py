@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from hearth.errors import ArchitectureUnsupported, HearthError, ModelFileInvalid
-from hearth.i18n import mark, tr
+from hearth.i18n import tr
 from hearth.quantize.architectures.architecture import Architecture
 from hearth.quantize.architectures.gemma2 import gemma2
 from hearth.quantize.architectures.gemma3 import gemma3
@@ -19,9 +19,10 @@ from hearth.quantize.architectures.qwen3 import qwen3
 from hearth.quantize.architectures.qwen3_moe import qwen3_moe
 from hearth.quantize.architectures.smollm3 import smollm3
 from hearth.quantize.checkpoint.checkpoint import CONFIG, Checkpoint
-from hearth.quantize.decoder import Decoder, tensor_names
+from hearth.quantize.decoder import Decoder
 from hearth.quantize.recipe import ORIGINAL
 from hearth.quantize.rotary import choose_rope
+from hearth.quantize.shapes import check_shapes
 
 ARCHITECTURES: dict[str, Architecture] = {
     "gemma2": gemma2,
@@ -44,11 +45,8 @@ def describe(checkpoint: Checkpoint, context: str = ORIGINAL) -> Decoder:
 
     Raises:
         ArchitectureUnsupported: its architecture is not known.
-        ModelFileInvalid: it is known, but a setting or a tensor is not as it should be; or it is not named at all.
+        ModelFileInvalid: it is known, but a setting or a tensor is not as it should be.
     """
-    if not checkpoint.model_type:
-        reason = tr("it has no {name}", name="model_type")
-        raise ModelFileInvalid(file=str(checkpoint.folder / CONFIG), reason=reason)
     architecture = ARCHITECTURES.get(checkpoint.model_type)
     if architecture is None:
         raise _unknown(checkpoint)
@@ -64,24 +62,17 @@ def _described(architecture: Architecture, checkpoint: Checkpoint) -> Decoder:
 
 
 def _unknown(checkpoint: Checkpoint) -> ArchitectureUnsupported:
-    """The error of an architecture that is not known: which one comes nearest, and what sets this one apart from it."""
+    """Names the nearest architecture that is known, and what of it the checkpoint has not."""
     kind = checkpoint.model_type
     nearest = max(ARCHITECTURES, key=lambda known: difflib.SequenceMatcher(None, kind, known).ratio())
-    template, detail = mark("the nearest that it knows is “{nearest}”"), ""
+    reason = tr("Hearth does not know models of the kind “{kind}”", kind=kind[:40])
     try:
-        used = tensor_names(_described(ARCHITECTURES[nearest], checkpoint))
+        check_shapes(_described(ARCHITECTURES[nearest], checkpoint), checkpoint)
     except HearthError as error:
-        template = mark("as “{nearest}” it fails: {detail}")
-        detail = error.params.get("reason") or error.what_text().rstrip(".")
+        missing = str(error.params.get("reason", error))
+        reason = tr(
+            "{what}; the nearest is “{nearest}”, but {missing}", what=reason, nearest=nearest, missing=missing
+        )
     else:
-        given = set(checkpoint.tensors)
-        if used - given:
-            template, detail = mark("for “{nearest}” it lacks “{detail}”"), min(used - given)
-        elif given - used:
-            template, detail = mark("“{nearest}” has nothing like its “{detail}”"), min(given - used)
-    reason = tr(
-        "Hearth cannot build models of the kind “{kind}” yet; {difference}",
-        kind=kind[:40],
-        difference=tr(template, nearest=nearest, detail=detail[:200]),
-    )
+        reason = tr("{what}; the nearest is “{nearest}”", what=reason, nearest=nearest)
     return ArchitectureUnsupported(name=checkpoint.folder.name, reason=reason)

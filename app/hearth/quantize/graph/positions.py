@@ -54,7 +54,7 @@ class Positions:
 
 
 def _values(rope: Rope, function: np.ufunc, start: int, stop: int) -> np.ndarray:
-    """Rows `start` to `stop`: of each position, by frequency."""
+    """Those of the positions from `start` to `stop`."""
     # In float32, as the models were trained: float64 angles would be others far out.
     frequencies = np.asarray(rope.inverse_frequencies, np.float32)
     angles = np.arange(start, stop, dtype=np.float32)[:, None] * frequencies
