@@ -121,7 +121,13 @@ def _inside(arguments: argparse.Namespace) -> dict[str, object]:
     class Watched(application.MainWindow):
         def start(self) -> None:
             super().start()
-            QTimer.singleShot(0, lambda: _use(self, arguments, figures))
+            QTimer.singleShot(0, self.be_used)
+
+        def be_used(self) -> None:
+            try:
+                _use(self, arguments, figures)
+            finally:
+                self.close()
 
     application.MainWindow = Watched  # type: ignore[misc]
     application.run_window()
@@ -153,11 +159,12 @@ def _use(window, arguments: argparse.Namespace, figures: dict[str, object]) -> N
     thread = threading.Thread(target=ask)
     thread.start()
     until(lambda: not thread.is_alive(), ANSWER_SECONDS)
+    if len(times) < 2:
+        raise SystemExit("the model did not answer")
     figures["prompt_tokens"], figures["tokens"] = len(prompt), len(times)
     figures["prefill_tokens_per_second"] = round(len(prompt) / (times[0] - asked), 2)
     figures["decode_tokens_per_second"] = round((len(times) - 1) / (times[-1] - times[0]), 3)
     live(500)
-    window.close()
 
 
 if __name__ == "__main__":
