@@ -67,6 +67,15 @@ def stories_int8(shared_data: Path) -> Path:
     return _model(shared_data, "int8")
 
 
+@pytest.fixture(scope="session")
+def stories_gguf(shared_data: Path) -> Path:
+    """The same model as a GGUF file, in float32."""
+    file = shared_data / "models" / "stories260k.gguf"
+    if not file.is_file():
+        pytest.skip("the shared test data has no models/stories260k.gguf")
+    return file
+
+
 def _model(shared_data: Path, precision: str) -> Path:
     folder = shared_data / "models" / "stories260k-onnx" / precision
     if not folder.is_dir():

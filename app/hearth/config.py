@@ -108,6 +108,18 @@ class EngineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="Longest conversation that a model holds, in tokens; 0 takes the model's own limit.",
         ),
     ] = 0
+    unload_minutes: Annotated[
+        int,
+        Meta(ge=0, description="Minutes of rest after which a model is unloaded; 0 keeps it loaded."),
+    ] = 30
+    loaded_models_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Memory for all loaded models together, in MB: for one more, those are unloaded that have rested"
+            " longest; 0 takes three quarters of the machine's.",
+        ),
+    ] = 0
 
 
 class DefaultsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -376,28 +388,36 @@ def _read(struct: type[msgspec.Struct], values: dict[str, Any], path: Path, tabl
 
 
 def _checked(value: Any, annotation: Any, path: Path, name: str) -> Any:
+    expected = expected_text(value, annotation)
+    if expected:
+        raise _invalid(path, name, expected)
+    kind, _ = get_args(annotation)
+    return kind(value)
+
+
+def expected_text(value: Any, annotation: Any) -> str:
+    """What the value of a setting must be, as a part of a sentence; empty where it is that.
+
+    Args:
+        annotation: of the field that it is for.
+    """
     kind, meta = get_args(annotation)
     choices = (meta.extra or {}).get("choices")
     if choices:
-        if value not in choices:
-            raise _invalid(
-                path, name, tr("one of {choices}", choices=", ".join(f"“{choice}”" for choice in choices))
-            )
-        return value
+        quoted = ", ".join(f"“{choice}”" for choice in choices)
+        return "" if value in choices else tr("one of {choices}", choices=quoted)
     if kind is str:
-        if not isinstance(value, str):
-            raise _invalid(path, name, tr("a text in quotes"))
-        return value
-    if not _is_number(value, kind, meta):
-        template = mark("a whole number from {low}") if kind is int else mark("a number from {low}")
-        if meta.le is not None:
-            template = (
-                mark("a whole number from {low} to {high}")
-                if kind is int
-                else mark("a number from {low} to {high}")
-            )
-        raise _invalid(path, name, tr(template, low=meta.ge, high=meta.le))
-    return kind(value)
+        return "" if isinstance(value, str) else tr("a text in quotes")
+    if _is_number(value, kind, meta):
+        return ""
+    template = mark("a whole number from {low}") if kind is int else mark("a number from {low}")
+    if meta.le is not None:
+        template = (
+            mark("a whole number from {low} to {high}")
+            if kind is int
+            else mark("a number from {low} to {high}")
+        )
+    return tr(template, low=meta.ge, high=meta.le)
 
 
 def _is_number(value: Any, kind: type, meta: Meta) -> bool:

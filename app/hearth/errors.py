@@ -220,7 +220,7 @@ class ModelFileChanged(HearthError):
 class ModelUnsupported(HearthError):
     code = "model_unsupported"
     what = mark("Hearth cannot run {name}: {reason}.")
-    remedy = mark("Choose a decoder-only text model in the onnxruntime-genai format.")
+    remedy = mark("Choose a decoder-only text model, as a GGUF file or in the onnxruntime-genai format.")
 
 
 class ArchitectureUnsupported(ModelUnsupported):
@@ -304,6 +304,42 @@ class ModelLoadFailed(HearthError):
     remedy = mark("“hearth models verify {name}” checks its files; the log file has the details.")
 
 
+class EngineMissing(HearthError):
+    code = "engine_missing"
+    what = mark("{name} is a {format} model, and what runs those is not installed.")
+    remedy = mark("Install it with: pip install 'hearth[{extra}]'.")
+
+
+class RemoteFailed(HearthError):
+    code = "remote_failed"
+    what = mark("{name} did not answer: {reason}.")
+    remedy = mark("Check the address and whether the server runs, and try again.")
+
+
+class RemoteRefused(HearthError):
+    code = "remote_refused"
+    what = mark("The server of {name} refused the key.")
+    remedy = mark("Give it the right one with: hearth models set-key {name}")
+
+
+class RemoteModelMissing(HearthError):
+    code = "remote_model_missing"
+    what = mark("The server of {name} has no model “{model}”, or nothing at that address.")
+    remedy = mark("Check address and model, remove {name}, and add it again as it should be.")
+
+
+class RemoteBusy(HearthError):
+    code = "remote_busy"
+    what = mark("The server of {name} has too much to do; it asks to wait {seconds} seconds.")
+    remedy = mark("Try again after that.")
+
+
+class OfflineMode(HearthError):
+    code = "offline_mode"
+    what = mark("{name} runs on a server, and HEARTH_OFFLINE=1 forbids every connection.")
+    remedy = mark("Start Hearth without HEARTH_OFFLINE, or use a model that is on this machine.")
+
+
 class DraftModelUnfit(HearthError):
     code = "draft_model_unfit"
     what = mark("{name} cannot guess for another model: {reason}.")
@@ -318,8 +354,44 @@ class ReferenceUnfit(HearthError):
 
 class ModelInUse(HearthError):
     code = "model_in_use"
-    what = mark("{name} is loaded and cannot be removed.")
+    what = mark("{name} is loaded and cannot be removed or renamed.")
     remedy = mark("Unload it first.")
+
+
+class ModelAnswering(HearthError):
+    code = "model_answering"
+    what = mark("{name} is answering at this moment.")
+    remedy = mark("Wait until its answers are complete, or stop them, and try again.")
+
+
+class ModelSettingUnknown(HearthError):
+    code = "model_setting_unknown"
+    what = mark("A model has no setting “{key}”.")
+    remedy = mark("Did you mean “{nearest}”?")
+
+
+class ModelSettingInvalid(HearthError):
+    code = "model_setting_invalid"
+    what = mark("“{key}” must be {expected}.")
+    remedy = mark("Give such a value; the settings are as they were.")
+
+
+class FoundModelUnknown(HearthError):
+    code = "found_model_unknown"
+    what = mark("No other app has a model that “{name}” names.")
+    remedy = mark("“hearth models find” shows what there is.")
+
+
+class FoundModelUnquantized(HearthError):
+    code = "found_model_unquantized"
+    what = mark("{name} is an unquantized checkpoint, which is to be quantized first.")
+    remedy = mark("Make a model of it with: hearth quantize “{path}” NAME")
+
+
+class FileManagerMissing(HearthError):
+    code = "file_manager_missing"
+    what = mark("The folder {path} cannot be shown: no file manager answered.")
+    remedy = mark("Open it by hand.")
 
 
 class ModelBuiltIn(HearthError):
@@ -362,6 +434,134 @@ class ImportCancelled(HearthError):
     code = "import_cancelled"
     what = mark("The import was stopped.")
     remedy = mark("Nothing of it was kept.")
+
+
+# The model hub
+
+
+class HubOffline(HearthError):
+    code = "hub_offline"
+    what = mark("Hearth is told to stay offline, so {host} is not asked.")
+    remedy = mark("Unset HEARTH_OFFLINE and try again.")
+
+
+class HubUnreachable(HearthError):
+    code = "hub_unreachable"
+    what = mark("{host} cannot be reached ({reason}).")
+    remedy = mark("Check the connection, the proxy and HF_ENDPOINT, and try again; what is fetched is kept.")
+
+
+class HubBusy(HearthError):
+    code = "hub_busy"
+    what = mark("{host} takes no more requests for now.")
+    remedy = mark("Try again in {seconds} seconds; what is fetched is kept.")
+
+
+class HubFailed(HearthError):
+    code = "hub_failed"
+    what = mark("{host} gave no usable answer ({reason}).")
+    remedy = mark("Try again later; what is fetched is kept.")
+
+
+class HubRefused(HearthError):
+    code = "hub_refused"
+    what = mark("{host} does not give {repository} to you ({reason}).")
+    remedy = mark("Look at its page there; “hearth models login” tells Hearth who you are.")
+
+
+class TokenRefused(HearthError):
+    code = "token_refused"
+    what = mark("{host} does not accept the token.")
+    remedy = mark("Make a new one at {page}, then: hearth models login")
+
+
+class TokenMissing(HearthError):
+    code = "token_missing"
+    what = mark("No token was given.")
+    remedy = mark("Make one at {page} and paste it, or pass it on standard input.")
+
+
+class KeyStoreUnusable(HearthError):
+    code = "key_store_unusable"
+    what = mark("This system has no key store that Hearth can use ({reason}).")
+    remedy = mark(
+        "Set one up, such as GNOME Keyring or KWallet, or unlock it; Hearth writes keys nowhere else. For the model hub"
+        " alone, HEARTH_HUB_TOKEN does instead."
+    )
+
+
+class RepositoryNameInvalid(HearthError):
+    code = "repository_name_invalid"
+    what = mark("“{name}” cannot be the name of a repository.")
+    remedy = mark("Write it as its page has it, for example Qwen/Qwen2.5-1.5B-Instruct.")
+
+
+class RepositoryNotFound(HearthError):
+    code = "repository_not_found"
+    what = mark("There is no repository {repository} on {host}, or it is private.")
+    remedy = mark("Check the name; for a private one, first: hearth models login")
+
+
+class RevisionNotFound(HearthError):
+    code = "revision_not_found"
+    what = mark("{repository} has no revision {revision}.")
+    remedy = mark("Leave it out for the newest, or name a branch, a tag or a commit.")
+
+
+class RepositoryGated(HearthError):
+    code = "repository_gated"
+    what = mark("{repository} is only for those who have accepted its terms.")
+    remedy = mark("Accept them at {page}, then: hearth models login")
+
+
+class RepositoryUnfit(HearthError):
+    code = "repository_unfit"
+    what = mark("{repository} has nothing that Hearth can run or quantize ({reason}).")
+    remedy = mark("“hearth models search” finds repositories that have.")
+
+
+class FileNotChosen(HearthError):
+    code = "file_not_chosen"
+    what = mark("{repository} has several models: {names}.")
+    remedy = mark("Choose one of them with --file.")
+
+
+class FileNotFound(HearthError):
+    code = "file_not_found"
+    what = mark("No model in {repository} fits “{pattern}”; it has {names}.")
+    remedy = mark("Choose one of them with --file.")
+
+
+class FileNotAsListed(HearthError):
+    code = "file_not_as_listed"
+    what = mark("{file} does not arrive as {repository} lists it: {reason}.")
+    remedy = mark("Try again later; if that does not help, something on the way changes files.")
+
+
+class DownloadRoom(HearthError):
+    code = "download_room"
+    what = mark("The download takes {needed} MB more in {path}, and {free} MB are free.")
+    remedy = mark("Free some space on that disk and try again; what is fetched is kept.")
+
+
+class DownloadBusy(HearthError):
+    code = "download_busy"
+    what = mark("{name} is being fetched already.")
+    remedy = mark("Wait until that is done, or stop it.")
+
+
+class DownloadStopped(HearthError):
+    code = "download_stopped"
+    what = mark("The download of {name} was stopped.")
+    remedy = mark(
+        "What is fetched is kept: the same command goes on from there, and with --discard removes it."
+    )
+
+
+class DownloadNotFound(HearthError):
+    code = "download_not_found"
+    what = mark("There is no download of {name}.")
+    remedy = mark("It may be done, or removed in another window.")
 
 
 # Answers

@@ -55,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 from hearth.hardware.probe import main as probe
 
                 return probe()
+            case ["--measure-speed", *task]:
+                from hearth.hardware.speed import main as measure_speed
+
+                return measure_speed(task)
             case ["--devices", *task]:
                 from hearth.engine.providers.__main__ import main as answer
 

@@ -57,6 +57,10 @@ def test_help_says_what_is_optional_and_what_the_defaults_are() -> None:
 
 COMMANDS = ["", "run", "chat", "quantize", "bench", "evaluate", "doctor", "help"]
 COMMANDS += ["models" + name for name in ("", " list", " show", " import", " alias", " verify", " remove")]
+COMMANDS += ["models " + name for name in ("rename", "settings", "find", "add")]
+COMMANDS += ["models add-remote", "models set-key"]
+COMMANDS += ["models" + name for name in (" pull", " search", " login", " logout")]
+COMMANDS += ["models catalogue", "models fit"]
 
 IN_CHINESE = """
 import io, sys
@@ -112,6 +116,13 @@ def _english(text: str, line: str) -> list[str]:
         "genai",
         "PySide6",
         "Lark",
+        "GBNF",
+        "GGUF",
+        "GGML",
+        "OpenAI",
+        "https",
+        "http",
+        "API",
     }
     names |= {
         "kB",
@@ -129,9 +140,10 @@ def _english(text: str, line: str) -> list[str]:
         "balanced",
         "original",
         "long",
+        "q4_k_m",
     }
     names |= {"NVIDIA", "AMD", "Intel", "Apple", "Core", "ML", "Mac"}
-    names |= {word for command in COMMANDS for word in command.split()} | set(line.split())
+    names |= {word for command in COMMANDS for word in re.split("[ -]", command)} | set(line.split())
     system = re.compile(r"^(?:Hearth|系统|处理器|ONNX Runtime|模型运行于|窗口|CPU) .*$", re.MULTILINE)
     return [word for word in re.findall(r"[A-Za-z]{2,}\w*", system.sub("", text)) if word not in names]
 

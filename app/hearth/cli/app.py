@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hearth import __version__
-from hearth.cli import bench, chat, doctor, evaluate, models, quantize, run
+from hearth.cli import bench, chat, doctor, evaluate, hub, models, quantize, run
 from hearth.cli import help as help_pages
 from hearth.cli.usage import CommandLine
 from hearth.i18n import tr
@@ -35,6 +35,14 @@ def root(
 app.command("chat", help=tr("Chat in the terminal; the conversation is kept like the window's."))(chat.chat)
 app.command("run", help=tr("Answer one prompt on standard output."))(run.run)
 app.add_typer(models.app, name="models", help=tr("The models on this machine."))
+models.app.command("pull", help=tr("Fetch a model, or a checkpoint to quantize, from the model hub."))(
+    hub.pull
+)
+models.app.command("search", help=tr("Find repositories on the model hub that Hearth can use."))(hub.search)
+models.app.command("login", help=tr("Keep a token of the model hub, for repositories that ask who you are."))(
+    hub.login
+)
+models.app.command("logout", help=tr("Forget the token of the model hub."))(hub.logout)
 app.command("quantize", help=tr("Make a model for this machine from a checkpoint, with fewer bits."))(
     quantize.quantize
 )

@@ -64,6 +64,13 @@ def bench(
             metavar=tr("FILE"), help=tr("Its interpreter; by default the one in Hearth's source tree.")
         ),
     ] = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            metavar=tr("MODEL"),
+            help=tr("Measure this model beside it, by turns, such as the same one in another format."),
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
 ) -> None:
     """Measure and report. The prompts are random tokens, so the answers are noise."""
@@ -76,13 +83,15 @@ def bench(
         generate_tokens=generate_tokens,
         repeat=repeat,
     )
-    beside = _peer(peer, peer_model, peer_reference, peer_python)
+    other = _peer(peer, peer_model, peer_reference, peer_python)
+    if other is not None and beside is not None:
+        _refuse(tr("{name} and {other} are not given together", name="--peer", other="--beside"))
     with open_hearth() as hearth, status(tr("Measuring {name}…", name=model)):
-        report = measure_model(hearth, model, plan, threads=threads, peer=beside)
+        report = measure_model(hearth, model, plan, threads=threads, peer=other, beside=beside)
     if json:
         write_json(report)
     else:
-        _write(report)
+        _write(report, PEER.upper() if other else report.peer)
 
 
 def _numbers(option: str, text: str, *, least: int) -> tuple[int, ...]:
@@ -117,7 +126,7 @@ def _refuse(reason: str) -> NoReturn:
     raise CommandInvalid(reason=reason, command=_COMMAND)
 
 
-def _write(report: Report) -> None:
+def _write(report: Report, other: str | None) -> None:
     write_pairs(
         [
             (tr("Model"), report.model),
@@ -131,9 +140,9 @@ def _write(report: Report) -> None:
         ]
     )
     write("")
-    headers = [tr("WHAT"), "HEARTH"]
-    if report.peer:
-        headers += [PEER.upper(), tr("TIMES AS GOOD")]
+    headers = [tr("WHAT"), "HEARTH" if other in (None, PEER.upper()) else report.model]
+    if other:
+        headers += [other, tr("TIMES AS GOOD")]
     write_table(headers, [_row(report, figure) for figure in report.figures])
 
 

@@ -10,7 +10,11 @@ from hearth.i18n import tr
 
 
 def read_grammar(
-    json_schema: Path | None, regex: str | None, choice: list[str] | None, lark: Path | None
+    json_schema: Path | None,
+    regex: str | None,
+    choice: list[str] | None,
+    lark: Path | None,
+    gbnf: Path | None,
 ) -> Grammar | None:
     """The grammar, from text or from files; None where nothing is given.
 
@@ -18,10 +22,14 @@ def read_grammar(
         InputInvalid: a file cannot be read, or is not UTF-8.
         RequestInvalid: more than one is given, or it is empty or too long.
     """
-    if json_schema is None and regex is None and not choice and lark is None:
+    if json_schema is None and regex is None and not choice and lark is None and gbnf is None:
         return None
     grammar = Grammar(
-        json_schema=_read(json_schema), regex=regex, choice=tuple(choice or ()), lark=_read(lark)
+        json_schema=_read(json_schema),
+        regex=regex,
+        choice=tuple(choice or ()),
+        lark=_read(lark),
+        gbnf=_read(gbnf),
     )
     grammar.check()
     return grammar

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
+from urllib.parse import urlsplit
 
 import msgspec
 import typer
 
+from hearth.cli import fit, found_models, model_settings
 from hearth.cli.opening import open_models
-from hearth.cli.output import ask, note, progress, size_text, write, write_json, write_pairs, write_table
+from hearth.cli.output import (
+    ask,
+    count_text,
+    note,
+    progress,
+    size_text,
+    write,
+    write_json,
+    write_pairs,
+    write_table,
+)
 from hearth.cli.usage import CommandLine
-from hearth.errors import ModelBuiltIn
+from hearth.errors import HearthError, InputInvalid, ModelBuiltIn
 from hearth.i18n import tr
+from hearth.model_folder.manifest import GENAI, ModelFacts, RemoteModel
+from hearth.models.remote_keys import delete_key, write_key
 
 if TYPE_CHECKING:
     from hearth.models.registry import ModelEntry
@@ -32,6 +47,7 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
     format: str
     path: str
     bytes: int
+    remote: bool
     in_place: bool
     built_in: bool
     aliases: tuple[str, ...]
@@ -46,8 +62,9 @@ class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             name=entry.name,
             format=entry.format,
-            path=str(entry.path),
+            path=manifest.remote.address if manifest.remote else str(entry.file),
             bytes=entry.bytes,
+            remote=entry.is_remote,
             in_place=entry.in_place,
             built_in=entry.built_in,
             aliases=entry.aliases,
@@ -63,6 +80,9 @@ class ModelDetails(ModelSummary, frozen=True, kw_only=True):
     """What its files say of it, beside."""
 
     architecture: str
+    title: str
+    parameters: int
+    quantization: str
     context_length: int
     vocab_size: int
     layers: int
@@ -82,31 +102,43 @@ def list_(json: Json = False) -> None:
         rows = [
             (
                 entry.name,
-                size_text(entry.bytes),
+                entry.format,
+                "" if entry.is_remote else size_text(entry.bytes),
                 ", ".join(entry.aliases),
-                f"({tr('part of Hearth')})" if entry.built_in else str(entry.path),
+                _place(entry),
             )
             for entry in entries
         ]
-        write_table((tr("NAME"), tr("SIZE"), tr("ALIASES"), tr("FOLDER")), rows)
+        write_table((tr("NAME"), tr("FORMAT"), tr("SIZE"), tr("ALIASES"), tr("FOLDER")), rows)
+
+
+def _place(entry: ModelEntry) -> str:
+    if entry.built_in:
+        return f"({tr('part of Hearth')})"
+    if entry.manifest.remote:
+        return tr("{text} ({detail})", text=entry.manifest.remote.address, detail=tr("not on this machine"))
+    return str(entry.file)
 
 
 @app.command(help=tr("One model: where it came from and what it is."))
 def show(name: Name, json: Json = False) -> None:
-    from hearth.model_folder.folder import ModelFolder
+    from hearth.models.source import entry_facts, entry_files
 
     with open_models() as registry:
         entry = registry.get(name)
-    folder = ModelFolder.open(entry.path)
-    model = folder.config.model
+    remote = entry.manifest.remote
+    facts = ModelFacts(architecture=remote.model) if remote else entry_facts(entry)
     details = ModelDetails.of(
         entry,
-        architecture=model.type,
-        context_length=model.context_length,
-        vocab_size=model.vocab_size,
-        layers=model.decoder.num_hidden_layers,
-        has_chat_template=folder.chat_template is not None,
-        files={file.relative_to(entry.path).as_posix(): file.stat().st_size for file in folder.files()},
+        architecture=facts.architecture,
+        title=facts.title,
+        parameters=facts.parameters,
+        quantization=facts.quantization,
+        context_length=facts.context_length,
+        vocab_size=facts.vocab_size,
+        layers=facts.layers,
+        has_chat_template=facts.has_chat_template or remote is not None,
+        files={} if remote else entry_files(entry),
     )
     if json:
         write_json(details)
@@ -121,15 +153,18 @@ def _lines(details: ModelDetails) -> list[tuple[str, str]]:
         (tr("Aliases"), ", ".join(details.aliases)),
         (tr("Format"), details.format),
         (tr("Folder"), _folder(details)),
-        (tr("Size"), size_text(details.bytes)),
+        (tr("Size"), "" if details.remote else size_text(details.bytes)),
         (tr("Source"), details.source),
         (tr("Revision"), details.revision),
         (tr("Licence"), details.licence),
         (tr("Imported"), imported.astimezone().strftime("%Y-%m-%d %H:%M") if imported else ""),
+        (tr("Title"), details.title),
         (tr("Architecture"), details.architecture),
-        (tr("Layers"), str(details.layers)),
-        (tr("Context"), tr("{n} tokens", n=details.context_length)),
-        (tr("Vocabulary"), tr("{n} tokens", n=details.vocab_size)),
+        (tr("Parameters"), count_text(details.parameters)),
+        (tr("Weights"), details.quantization),
+        (tr("Layers"), str(details.layers or "")),
+        (tr("Context"), tr("{n} tokens", n=details.context_length) if details.context_length else ""),
+        (tr("Vocabulary"), tr("{n} tokens", n=details.vocab_size) if details.vocab_size else ""),
         (tr("Chat template"), tr("yes") if details.has_chat_template else tr("no: it only continues text")),
     ]
     pairs = [(name, value) for name, value in pairs if value]
@@ -139,17 +174,23 @@ def _lines(details: ModelDetails) -> list[tuple[str, str]]:
 def _folder(details: ModelDetails) -> str:
     if details.built_in:
         return tr("{text} ({detail})", text=details.path, detail=tr("part of Hearth"))
+    if details.remote:
+        return tr("{text} ({detail})", text=details.path, detail=tr("not on this machine"))
     if details.in_place:
         return tr("{text} ({detail})", text=details.path, detail=tr("used in place"))
     return details.path
 
 
-@app.command("import", help=tr("Add a model folder in the onnxruntime-genai format."))
+@app.command(
+    "import", help=tr("Add a model: a folder in the onnxruntime-genai format, or a GGUF or GGML file.")
+)
 def import_(
-    path: Annotated[Path, typer.Argument(metavar=tr("PATH"), help=tr("The model folder."))],
+    path: Annotated[Path, typer.Argument(metavar=tr("PATH"), help=tr("The model's folder or file."))],
     name: Annotated[
         str | None,
-        typer.Option(metavar=tr("NAME"), help=tr("What to call it; the folder's name by default.")),
+        typer.Option(
+            metavar=tr("NAME"), help=tr("What to call it; by default what its folder or file is called.")
+        ),
     ] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help=tr("Use it where it lies, and copy nothing."))
@@ -169,6 +210,69 @@ def import_(
                 name=entry.name,
                 size=size_text(entry.bytes),
             )
+        )
+
+
+@app.command("add-remote", help=tr("Add a model on a server that speaks OpenAI's API; asks for the key."))
+def add_remote(
+    address: Annotated[
+        str, typer.Argument(metavar=tr("ADDRESS"), help=tr("Of the API, such as https://example.org/v1."))
+    ],
+    model: Annotated[str, typer.Option(metavar=tr("NAME"), help=tr("What the server calls the model."))],
+    name: Annotated[str, typer.Option(metavar=tr("NAME"), help=tr("What to call it here."))],
+    json: Json = False,
+) -> None:
+    check_address(address)
+    with open_models() as registry:
+        key = _ask_key(name)
+        entry = registry.add_remote(name, RemoteModel(address=address, model=model, has_key=bool(key)))
+        if key:
+            try:
+                write_key(entry.name, key)
+            except HearthError:
+                registry.remove(entry.name)  # without its key it would only be refused
+                raise
+    if json:
+        write_json(ModelSummary.of(entry))
+    else:
+        write(tr("{name} is here. What you ask it goes to {address}.", name=entry.name, address=address))
+
+
+@app.command("set-key", help=tr("Give a remote model another key; asks for it."))
+def set_key(name: Name, json: Json = False) -> None:
+    with open_models() as registry:
+        entry = registry.get(name)
+        if entry.manifest.remote is None:
+            raise InputInvalid(reason=tr("{name} is on this machine and needs no key", name=entry.name))
+        key = _ask_key(entry.name)
+        if key:
+            write_key(entry.name, key)
+        else:
+            delete_key(entry.name)
+        entry = registry.set_has_key(entry.name, bool(key))
+    if json:
+        write_json(ModelSummary.of(entry))
+    else:
+        write(
+            tr("{name} has its new key.", name=entry.name)
+            if key
+            else tr("{name} has no key.", name=entry.name)
+        )
+
+
+def _ask_key(name: str) -> str:
+    """From the terminal, unseen, or from standard input; never from an argument, which other users could read."""
+    if sys.stdin.isatty():
+        return getpass(tr("Key for {name} (empty for none): ", name=name)).strip()
+    return sys.stdin.readline().strip()
+
+
+def check_address(address: str) -> None:
+    """Raise InputInvalid for what is no address of a server."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise InputInvalid(
+            reason=tr("{address} is no address that begins with http:// or https://", address=address)
         )
 
 
@@ -192,13 +296,23 @@ def alias(
         write(tr("{name} has these aliases: {aliases}", name=name, aliases=", ".join(entry.aliases) or "–"))
 
 
+app.command("rename", help=tr("Give a model another name; the old one stays an alias."))(
+    model_settings.rename
+)
+app.command(
+    "settings", help=tr("What a model uses of its own: system prompt, sampling, context, device, rest.")
+)(model_settings.settings)
+app.command("find", help=tr("Models that other apps keep on this machine."))(found_models.find)
+app.command("add", help=tr("Use a model of another app where it lies, and copy nothing."))(found_models.add)
+
+
 @app.command(help=tr("Compare a model's files with their checksums."))
 def verify(name: Name, json: Json = False) -> None:
     with open_models() as registry:
         entry = registry.get(name)
         with progress(tr("Checking {path}", path=entry.name)) as report:
             registry.verify(entry.name, report)
-    checked, damaged = _verify_packed(entry)
+    checked, damaged = _verify_packed(entry) if entry.format == GENAI else (0, 0)
     if json:
         packed = {"checked": checked, "damaged": damaged}
         write_json({"name": entry.name, "files": len(entry.manifest.files), "ok": True, "packed": packed})
@@ -235,7 +349,9 @@ def remove(
         entry = registry.get(name)
         if entry.built_in:
             raise ModelBuiltIn(name=entry.name)
-        if entry.in_place:
+        if entry.is_remote:
+            question = tr("Forget {name} and its key?", name=entry.name)
+        elif entry.in_place:
             question = tr("Forget {name}? Its files in {path} stay.", name=entry.name, path=entry.path)
         else:
             question = tr("Delete {name} ({size})?", name=entry.name, size=size_text(entry.bytes))
@@ -246,3 +362,9 @@ def remove(
         write_json(ModelSummary.of(entry))
     else:
         write(tr("{name} is gone.", name=entry.name))
+
+
+app.command("catalogue", help=tr("Models that Hearth knows by name, and what each is good at."))(
+    fit.catalogue
+)
+app.command("fit", help=tr("Whether a model fits this machine, how fast it would be, and why."))(fit.fit)

@@ -22,8 +22,13 @@ def write(text: str) -> None:
 
 def write_streamed(text: str) -> None:
     """What a model wrote to stdout, at once; harmless where it is a terminal, exact where it is a file."""
-    sys.stdout.write(text.translate(_CONTROLS) if sys.stdout.isatty() else text)
+    sys.stdout.write(harmless(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
+
+
+def harmless(text: str) -> str:
+    """The text without what a terminal would obey."""
+    return text.translate(_CONTROLS)
 
 
 def note(text: str) -> None:
@@ -70,6 +75,16 @@ def size_text(count: int) -> str:
     return f"{size:.3g} TB"
 
 
+def count_text(count: int) -> str:
+    """A large number for people, such as 1.24B; empty for none."""
+    size = float(count)
+    for unit in ("", "k", "M"):
+        if size < 1000:
+            return f"{size:.3g}{unit}" if count else ""
+        size /= 1000
+    return f"{size:.3g}B"
+
+
 @contextmanager
 def status(text: str) -> Iterator[None]:
     """Show that something takes a while, where somebody watches."""
@@ -89,9 +104,22 @@ def progress(text: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda _done, _total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

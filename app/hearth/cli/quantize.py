@@ -36,7 +36,10 @@ class QuantizedModel(ModelSummary, frozen=True, kw_only=True):
 
 def quantize(
     source: Annotated[
-        Path, typer.Argument(metavar=tr("SOURCE"), help=tr("Folder of a checkpoint, as Hugging Face has it."))
+        Path,
+        typer.Argument(
+            metavar=tr("SOURCE"), help=tr("Folder of a checkpoint, or the repository it was fetched from.")
+        ),
     ],
     name: Annotated[str, typer.Argument(metavar=tr("NAME"), help=tr("What to call the model."))],
     recipe: Annotated[

@@ -74,6 +74,10 @@ def run(
         Path | None,
         typer.Option(metavar=tr("FILE"), help=tr("The answer follows the Lark grammar in this file.")),
     ] = None,
+    gbnf: Annotated[
+        Path | None,
+        typer.Option(metavar=tr("FILE"), help=tr("The answer follows the GBNF grammar in this file.")),
+    ] = None,
     threads: Annotated[
         int, typer.Option(metavar=tr("NUMBER"), min=0, help=tr("Processor threads; 0 lets Hearth choose."))
     ] = 0,
@@ -81,7 +85,7 @@ def run(
 ) -> None:
     """Write one answer to stdout as it grows, or as JSON at the end."""
     text = _read_stdin() if prompt == "-" else prompt
-    grammar = read_grammar(json_schema, regex, choice, lark)
+    grammar = read_grammar(json_schema, regex, choice, lark, gbnf)
     with open_hearth() as hearth:
         defaults = hearth.defaults_for(model)
         params = sampling_params(

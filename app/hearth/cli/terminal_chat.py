@@ -40,6 +40,7 @@ class TerminalChat:
         self._told: set[str] = set()
         self._events: SimpleQueue[AnswerEvent | HearthError] = SimpleQueue()
         hearth.assistant.events.subscribe(self._events.put)
+        hearth.pool.changes.subscribe(lambda status: note(status.notice) if status.notice else None)
 
     def use_model(self, name: str) -> None:
         """Load a model, which answers from now on.

@@ -170,6 +170,20 @@ class ConversationStore:
         with self._database.session() as session:
             _conversation(session, conversation_id).model = model
 
+    def rename_model(self, old: str, new: str) -> None:
+        """What names the model `old` names it `new` from now on: conversations, deleted ones too, and messages."""
+        with self._database.session() as session:
+            session.execute(update(ConversationRow).where(ConversationRow.model == old).values(model=new))
+            session.execute(update(MessageRow).where(MessageRow.model == old).values(model=new))
+
+    def last_answers(self) -> dict[str, datetime]:
+        """When each model last wrote an answer, by its name; reads all messages."""
+        newest = func.max(MessageRow.created_at)
+        statement = select(MessageRow.model, newest).where(MessageRow.model.is_not(None))
+        with self._database.reading() as session:
+            rows = session.execute(statement.group_by(MessageRow.model)).all()
+        return {model: at for model, at in rows if model is not None}
+
     def set_settings(self, conversation_id: str, settings: ConversationSettings) -> None:
         with self._database.session() as session:
             _conversation(session, conversation_id).settings = settings

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer, regex_to_lark
+from llguidance.gbnf_to_lark import gbnf_to_lark
 
 from hearth.engine.grammar import Grammar
 from hearth.errors import RequestInvalid
@@ -176,6 +177,8 @@ def _source(grammar: Grammar) -> str:
         )
     if grammar.lark is not None:
         lark = grammar.lark
+    elif grammar.gbnf is not None:
+        lark = gbnf_to_lark(grammar.gbnf)
     elif grammar.regex is not None:
         lark = f"start: /{regex_to_lark(grammar.regex, '')}/"
     else:
@@ -193,6 +196,8 @@ def _refusal(grammar: Grammar, reason: str) -> RequestInvalid:
         return RequestInvalid(reason=tr("the regular expression is not taken: {reason}", reason=reason))
     if grammar.lark is not None:
         return RequestInvalid(reason=tr("the Lark grammar is not taken: {reason}", reason=reason))
+    if grammar.gbnf is not None:
+        return RequestInvalid(reason=tr("the GBNF grammar is not taken: {reason}", reason=reason))
     return RequestInvalid(reason=tr("the choices are not taken: {reason}", reason=reason))
 
 

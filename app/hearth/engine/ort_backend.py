@@ -20,20 +20,18 @@ from hearth.engine.device_choice import open_model
 from hearth.engine.draft_model import open_draft_model
 from hearth.engine.drafter import Drafter, FirstOf, LookupDrafter
 from hearth.engine.engine import Engine
+from hearth.engine.engine_backend import EngineBackend
 from hearth.engine.grammar import Grammar
-from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, Submit
+from hearth.engine.host.protocol import EngineOptions, ModelInfo
 from hearth.engine.kv_scales import Int8Cache, int8_cache
 from hearth.engine.kv_store import KVStore
 from hearth.engine.ort_session import model_origin
-from hearth.engine.outputs import FinishReason, RequestOutput
 from hearth.engine.packed_weights import NotPacked, PackedWeights, packed_weights
 from hearth.engine.packing import check_room, loads_as_it_is, start_packing
 from hearth.engine.providers.provider import Provider
 from hearth.engine.providers.registry import CPU
-from hearth.engine.request import Request
-from hearth.engine.stream_decoder import StopMatcher, StreamDecoder
 from hearth.engine.tokenizer import Tokenizer
-from hearth.errors import ChatTemplateMissing, DraftModelUnfit, HearthError, ModelUnsupported
+from hearth.errors import DraftModelUnfit, HearthError, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
@@ -51,33 +49,7 @@ _HEAD_START_SECONDS = 0.2
 _LOOK_SECONDS = 0.5
 
 
-class _TextStream:
-    """The text side of one request: tokens in, text that is certain out.
-
-    Attributes:
-        ends: tokens that end the answer, and are no part of its text.
-    """
-
-    def __init__(self, decoder: StreamDecoder, matcher: StopMatcher, ends: frozenset[int]) -> None:
-        self._decoder = decoder
-        self._matcher = matcher
-        self._ends = ends
-
-    def push(self, token_ids: list[int], *, ended: bool = False) -> str:
-        """The text that these tokens make certain; with `ended`, the last of them may be the end."""
-        if ended and token_ids and token_ids[-1] in self._ends:
-            token_ids = token_ids[:-1]
-        return self._matcher.push(self._decoder.push(token_ids))
-
-    def flush(self) -> str:
-        return self._matcher.push(self._decoder.flush()) + self._matcher.flush()
-
-    @property
-    def is_stopped(self) -> bool:
-        return self._matcher.matched is not None
-
-
-class OrtBackend:
+class OrtBackend(EngineBackend):
     """One model folder in onnxruntime-genai's format, answering text requests."""
 
     def __init__(
@@ -97,15 +69,14 @@ class OrtBackend:
             ModelLoadFailed, ModelUnsupported, ModelFileInvalid, ChatTemplateFailed: it cannot be used.
         """
         started = time.perf_counter()
-        self._name = name
         beside = ThreadPoolExecutor(1)
         weights_are_there = threading.Event()
         tokenizer = beside.submit(_read_tokenizer, folder, weights_are_there)
         beside.shutdown(wait=False)
-        self._template = (
+        template = (
             ChatTemplate(folder.chat_template, name, folder.special_tokens) if folder.chat_template else None
         )
-        self._eos_token_ids = frozenset(folder.config.model.eos_token_ids)
+        eos_token_ids = frozenset(folder.config.model.eos_token_ids)
         digest = model_digest(folder)
         int8 = Int8Cache()
         if options.kv_cache_type == "int8":
@@ -128,7 +99,7 @@ class OrtBackend:
             packed = None  # whatever came of it, once is enough
         model = open_model(folder, name, options, options.devices, int8.scales)
         weights_are_there.set()
-        self._tokenizer = tokenizer.result()
+        self._read_tokenizer = tokenizer.result()
         self._runner = model.runner
         if packed and not self._runner.is_packed and model.provider is CPU:
             self._pack = lambda: self._start_packing(folder, roots, packed, options)
@@ -148,19 +119,19 @@ class OrtBackend:
                 drafter = self._drafter(folder, options, open_draft_folder)
             except HearthError as error:  # it is set for all models, and no reason to load none
                 drafter, unfit = LookupDrafter, (error.what_text(),)
-        self._engine = Engine(
+        engine = Engine(
             self._runner,
             name=name,
             step_seconds=options.step_milliseconds / 1000,
             drafter=drafter,
-            compile_grammar=_grammars(folder, self._runner.vocab_size, self._eos_token_ids),
+            compile_grammar=_grammars(folder, self._runner.vocab_size, eos_token_ids),
         )
-        self._streams: dict[str, _TextStream] = {}
+        super().__init__(name, engine, self._read_tokenizer, template, eos_token_ids)
         self.info = ModelInfo(
             architecture=folder.config.model.type,
             context_length=self._runner.context_length,
             vocab_size=self._runner.vocab_size,
-            has_chat_template=self._template is not None,
+            has_chat_template=template is not None,
             load_seconds=time.perf_counter() - started,
             threads=model.threads,
             max_slots=options.max_slots,
@@ -196,48 +167,10 @@ class OrtBackend:
             options.draft_model,
             threads=options.threads,
             kv_cache_bytes=options.kv_cache_bytes,
-            tokenizer=self._tokenizer,
+            tokenizer=self._read_tokenizer,
             vocab_size=self._runner.vocab_size,
         )
         return lambda: FirstOf(LookupDrafter(), model)
-
-    @property
-    def has_work(self) -> bool:
-        return self._engine.has_work
-
-    def submit(self, request: Submit) -> None:
-        token_ids = request.token_ids
-        if token_ids is None:
-            token_ids = self._encode(request.messages, request.text)
-        # A raw prompt is continued, so its last tokens decide about a leading space; a chat answer begins anew.
-        tail = token_ids if request.messages is None else []
-        self._engine.submit(
-            Request(
-                id=request.request_id,
-                token_ids=tuple(token_ids),
-                params=request.params,
-                priority=request.priority,
-                client=request.client,
-                eos_token_ids=self._eos_token_ids,
-            )
-        )
-        self._streams[request.request_id] = _TextStream(
-            StreamDecoder(self._tokenizer, tail),
-            StopMatcher(request.params.stop),
-            self._eos_token_ids.union(request.params.stop_token_ids),
-        )
-
-    def abort(self, request_id: str) -> RequestOutput | None:
-        output = self._engine.abort(request_id)
-        if output is not None:
-            output.text = self._streams.pop(request_id).flush()
-        return output
-
-    def step(self) -> list[RequestOutput]:
-        return [self._with_text(output) for output in self._engine.step()]
-
-    def tidy(self) -> bool:
-        return self._engine.tidy()
 
     def rest(self) -> None:
         if self._packing is not None:
@@ -277,9 +210,6 @@ class OrtBackend:
         if self._packing.stdin is not None:
             self._packing.stdin.close()
 
-    def count(self, messages: list[ChatMessage] | None, text: str | None) -> int:
-        return len(self._encode(messages, text))
-
     def stats(self) -> dict[str, int | float]:
         slots = self._engine.scheduler.slots
         return {
@@ -287,30 +217,6 @@ class OrtBackend:
             "open": len(self._streams),
             "kv_cache_bytes": self._runner.cache.allocated_bytes,
         }
-
-    def _encode(self, messages: list[ChatMessage] | None, text: str | None) -> list[int]:
-        if messages is None:
-            return self._tokenizer.encode_raw(text or "")
-        if self._template is None:
-            raise ChatTemplateMissing(name=self._name)
-        return self._tokenizer.encode(self._template.render(messages))
-
-    def _with_text(self, output: RequestOutput) -> RequestOutput:
-        """Fill in the text that this output's tokens made certain, and end the request at a stop string."""
-        stream = self._streams[output.request_id]
-        output.text = stream.push(output.token_ids, ended=output.finish_reason is FinishReason.STOP)
-        if stream.is_stopped and output.finish_reason in (None, FinishReason.LENGTH):
-            ended = self._engine.finish(output.request_id, FinishReason.STOP)
-            output.finish_reason = FinishReason.STOP
-            if ended is not None:
-                output.usage = ended.usage
-        if output.finish_reason is not None:
-            if not stream.is_stopped:
-                output.text += stream.flush()
-            if stream.is_stopped:
-                output.finish_reason = FinishReason.STOP
-            del self._streams[output.request_id]
-        return output
 
 
 def _read_tokenizer(folder: ModelFolder, weights_are_there: threading.Event) -> Tokenizer:

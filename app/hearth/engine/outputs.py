@@ -71,7 +71,7 @@ class RequestOutput(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     Attributes:
         request_id: the request it belongs to.
-        token_ids: the tokens that are new in this step.
+        token_ids: the tokens that are new in this step; -1 for one whose id the backend does not tell.
         text: the text that became certain in this step; empty from the Engine, which knows no text.
         logprobs: one entry per new token where they were asked for.
         prefilled: prompt tokens computed so far, while the prompt is being read.

@@ -106,12 +106,16 @@ def weight_bytes(folder: ModelFolder) -> int:
 
 def packed_weights(folder: ModelFolder, options: EngineOptions) -> PackedWeights | None:
     """Where this model's weights are packed, or will be; None where they are better loaded as they are."""
-    weights = weight_bytes(folder)
-    if not options.packed_bytes or not weights:
-        return None
-    if weights * _MEMORY_SHARE < options.memory_bytes and not options.packs_all:
+    if not wants_packing(weight_bytes(folder), options):
         return None
     return PackedWeights(Path(options.packed_folder), options.packed_bytes)
+
+
+def wants_packing(weights: int, options: EngineOptions) -> bool:
+    """Whether so many bytes of weights are better mapped from a packed form."""
+    if not options.packed_bytes or not weights:
+        return False
+    return weights * _MEMORY_SHARE >= options.memory_bytes or options.packs_all
 
 
 class NotPacked(Exception):

@@ -7,14 +7,19 @@ comes out as soon as it is certain.
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from hearth.engine.tokenizer import Tokenizer
+from typing import Protocol
 
 # What a decoder shows for bytes that are not a whole character (yet).
 _INCOMPLETE = "\ufffd"
 # A character has at most four bytes: so many tokens that still end in no character are invalid for good.
 _INVALID_RUN = 8
 _CONTEXT_TOKENS = 6
+
+
+class TextDecoder(Protocol):
+    """Token ids to text, without special tokens; bytes that are no character yet become U+FFFD."""
+
+    def decode(self, token_ids: Sequence[int]) -> str: ...
 
 
 class StreamDecoder:
@@ -24,7 +29,7 @@ class StreamDecoder:
     with a few before them, and what was already emitted is cut off, as in Hugging Face's text-generation-inference.
     """
 
-    def __init__(self, tokenizer: Tokenizer, prompt_tail: Sequence[int] = ()) -> None:
+    def __init__(self, tokenizer: TextDecoder, prompt_tail: Sequence[int] = ()) -> None:
         """`prompt_tail`: last tokens of a raw prompt, which the answer continues; empty for a chat answer."""
         self._tokenizer = tokenizer
         self._context = self._begin(list(prompt_tail))

@@ -10,11 +10,19 @@ from typing import Any
 import msgspec
 
 from hearth.model_folder.json_file import read_json
+from hearth.model_folder.model_settings import ModelSettings
 from hearth.model_folder.quality import QualityReport
+from hearth.model_folder.speed import SpeedReport
 
 FILE_NAME = "manifest.json"
 MAX_BYTES = 16 << 20
 VERSION = 1
+
+# The formats of models.
+GENAI = "onnxruntime-genai"
+GGUF = "gguf"
+GGML = "ggml"  # the formats before GGUF, and the first version of that
+REMOTE = "remote"
 
 
 class ManifestFile(msgspec.Struct, frozen=True):
@@ -36,11 +44,44 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+class RemoteModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model on a server that speaks OpenAI's API. The key for it lies in the system's key store, never here.
+
+    Attributes:
+        address: of the API, such as "https://example.org/v1".
+        model: what the server calls it.
+        has_key: a key was given for it.
+    """
+
+    address: str
+    model: str
+    has_key: bool = False
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the model's own file says of it; 0 or empty where it does not.
+
+    Attributes:
+        quantization: the types of its weights, such as "Q4_K_M".
+        bits_per_weight: on the average, scales included.
+    """
+
+    title: str = ""
+    architecture: str = ""
+    parameters: int = 0
+    context_length: int = 0
+    layers: int = 0
+    vocab_size: int = 0
+    quantization: str = ""
+    bits_per_weight: float = 0.0
+    has_chat_template: bool = False
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a model. Fields that a newer Hearth wrote are ignored.
 
     Attributes:
-        format: of the model folder.
+        format: GENAI, GGUF, GGML or REMOTE.
         source: the path or address that it came from.
         revision, licence: of the source, where they are known.
         in_place: the owner's folder, for a model that was registered and not copied.
@@ -49,11 +90,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         quality: what quantizing it on this machine did to it, as far as that was measured.
         files: by path relative to the model folder, with forward slashes.
         quantization: of a model that was made on this machine.
+        app: the id of the other app that the files belong to; see `models/other_apps`.
+        settings: what the owner has set for it.
+        speed: as it was last measured.
+        model_file: the file with the model, or the first of them, relative to the folder; for GGUF and GGML alone.
+        facts: of a GGUF file.
+        remote: of a model that runs elsewhere.
     """
 
     version: int
     name: str
-    format: str = "onnxruntime-genai"
+    format: str = GENAI
     source: str = ""
     revision: str = ""
     licence: str = ""
@@ -64,6 +111,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     quality: QualityReport | None = None
     files: dict[str, ManifestFile] = {}
     quantization: Quantization | None = None
+    app: str = ""
+    settings: ModelSettings = ModelSettings()
+    speed: SpeedReport | None = None
+    model_file: str = ""
+    facts: ModelFacts | None = None
+    remote: RemoteModel | None = None
 
 
 def read_manifest(folder: Path) -> Manifest:

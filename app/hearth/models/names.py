@@ -11,7 +11,7 @@ from hearth.errors import ModelNameInvalid
 MAX_LENGTH = 64
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_RESERVED_ON_WINDOWS = {"con", "prn", "aux", "nul"} | {
+RESERVED_ON_WINDOWS = {"con", "prn", "aux", "nul"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in range(10)
 }
 
@@ -35,7 +35,7 @@ def is_name(name: str) -> bool:
     return (
         bool(_NAME.fullmatch(name))
         and not name.endswith(".")
-        and name.split(".", maxsplit=1)[0] not in _RESERVED_ON_WINDOWS
+        and name.split(".", maxsplit=1)[0] not in RESERVED_ON_WINDOWS
     )
 
 
@@ -56,7 +56,12 @@ def suggest_name(folder: Path, taken: Collection[str]) -> str:
             parts.insert(0, part.removeprefix("models--"))
             if not _SAYS_HOW.fullmatch(part) or part.startswith("models--"):
                 break
-    base = clean_name("-".join(parts))
+    return free_name("-".join(parts), taken)
+
+
+def free_name(text: str, taken: Collection[str]) -> str:
+    """The valid name nearest to `text` that is not taken."""
+    base = clean_name(text)
     name, number = base, 1
     while name in taken:
         number += 1

@@ -1,83 +1,63 @@
 """The models on this machine: a folder each, with a manifest.
 
 A copied model appears by one rename, when it is whole; until then it lies in `.incoming`. One that is quantized here
-grows in `.quantizing`, where what was stopped half-way waits to be gone on with. A removed one lies in `.trash` until the program closes or uses another folder. A model that was registered in place has a folder with a
+grows in `.quantizing`, where what was stopped half-way waits to be gone on with; one that is fetched, in `.downloads`. A removed one lies in `.trash` until the program closes or uses another folder. A model that was registered in place has a folder with a
 manifest only, and its own files, which belong to the owner, are never touched. Models that are part of Hearth lie
-among its resources, where nothing is ever written.
+among its resources, where nothing is ever written; what the owner sets for one lies in a manifest beside the user's
+models.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock, get_ident
+from typing import Any
 
 import msgspec
 
 from hearth.errors import (
     DiskFull,
-    HearthError,
     ModelBuiltIn,
     ModelFileChanged,
     ModelFileTruncated,
-    ModelFolderMissing,
     ModelInUse,
     ModelNameTaken,
     ModelNotFound,
-    ModelsBusy,
-    ModelsFolderUnusable,
-    because,
     writing_failed,
 )
-from hearth.i18n import tr
-from hearth.model_folder import genai_config
-from hearth.model_folder import manifest as manifest_file
-from hearth.model_folder.confinement import Confinement
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.hub_cache import snapshot_folder
-from hearth.model_folder.manifest import VERSION, Manifest, Quantization, read_manifest, write_manifest
+from hearth.model_folder.manifest import (
+    GENAI,
+    REMOTE,
+    VERSION,
+    Manifest,
+    Quantization,
+    RemoteModel,
+    write_manifest,
+)
 from hearth.model_folder.quality import QualityReport
 from hearth.models import names
+from hearth.models.built_in import built_in_entries, built_in_folders
 from hearth.models.copying import SPARE_BYTES, CancelledCallback, ProgressCallback, Transfer
+from hearth.models.entry import ModelEntry, RemovedModel, is_model, own_manifest, read_entry
+from hearth.models.gate import Gate
+from hearth.models.models_root import check_models_folder
+from hearth.models.remote_keys import delete_key
+from hearth.models.source import check_model, imported_file, naming_path, open_source, take
 from hearth.models.workspace import QUANTIZING, Workspace
-from hearth.paths import models_folder, resource
+from hearth.paths import models_folder
 
-log = logging.getLogger(__name__)
+__all__ = ["ModelEntry", "ModelRegistry", "RemovedModel", "check_models_folder"]
 
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """A model on this machine.
-
-    Attributes:
-        path: the folder with its files; the owner's own for a model registered in place.
-        bytes: size of its files.
-        built_in: it is part of Hearth.
-    """
-
-    name: str
-    format: str
-    path: Path
-    bytes: int
-    in_place: bool
-    aliases: tuple[str, ...]
-    manifest: Manifest
-    built_in: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RemovedModel:
-    """A model that was removed and can be restored until the program closes or uses another folder."""
-
-    name: str
-    path: Path
+# What the owner may set of a model of Hearth.
+_SETTABLE = {"settings", "speed"}
 
 
 class ModelRegistry:
@@ -89,10 +69,9 @@ class ModelRegistry:
 
     def __init__(self, root: Path | None = None, built_in: Sequence[Path] | None = None) -> None:
         """`built_in`: folders of the models that are part of Hearth; those that are not there are left out."""
-        self._lock = Lock()
-        self._writers = 0
-        self._mover: int | None = None  # the thread that has the models for itself
-        self._built_in = _built_in_entries(built_in_folders() if built_in is None else built_in)
+        self._gate = Gate()
+        self._keys_to_forget: list[str] = []
+        self._built_in = built_in_entries(built_in_folders() if built_in is None else built_in)
         self.use_folder(root or models_folder())
 
     def use_folder(self, root: Path) -> None:
@@ -110,26 +89,29 @@ class ModelRegistry:
         Raises:
             ModelsBusy: somebody does.
         """
-        thread = get_ident()
-        with self._lock:
-            if self._writers or self._mover not in (None, thread):
-                raise ModelsBusy
-            outer, self._mover = self._mover, thread
-        try:
+        with self._gate.exclusively():
             yield
-        finally:
-            with self._lock:
-                self._mover = outer
 
     def list(self) -> list[ModelEntry]:
         """Every model: those of Hearth, then the others by name; a damaged one is listed, so that it can be removed."""
         hidden = {entry.name for entry in self._built_in}
-        return [*self._built_in, *(_entry(folder) for folder in self.folders() if folder.name not in hidden)]
+        built_in = (self._with_own(entry) for entry in self._built_in)
+        return [*built_in, *(read_entry(folder) for folder in self.folders() if folder.name not in hidden)]
+
+    def _with_own(self, entry: ModelEntry) -> ModelEntry:
+        """A model of Hearth with what the owner has set for it."""
+        if not is_model(self.root / entry.name):
+            return entry
+        own = read_entry(self.root / entry.name).manifest
+        manifest = msgspec.structs.replace(
+            entry.manifest, **{field: getattr(own, field) for field in _SETTABLE}
+        )
+        return replace(entry, manifest=manifest)
 
     def folders(self) -> tuple[Path, ...]:
         """The folders of the user's models, by name."""
         try:
-            return tuple(folder for folder in sorted(self.root.iterdir()) if _is_model(folder))
+            return tuple(folder for folder in sorted(self.root.iterdir()) if is_model(folder))
         except FileNotFoundError:
             return ()
         except OSError as error:
@@ -148,8 +130,8 @@ class ModelRegistry:
         raise ModelNotFound(name=name)
 
     def suggest_name(self, path: Path) -> str:
-        """A free name for the model in that folder."""
-        return names.suggest_name(path.expanduser().resolve(), self._taken())
+        """A free name for the model in that folder or file."""
+        return names.suggest_name(naming_path(_resolved(path)), self._taken())
 
     def import_folder(
         self,
@@ -160,7 +142,7 @@ class ModelRegistry:
         progress: ProgressCallback | None = None,
         cancelled: CancelledCallback | None = None,
     ) -> ModelEntry:
-        """Check a model folder and copy it into the store, or register it where it is.
+        """Check a model folder or file and copy it into the store, or register it where it is.
 
         Args:
             path: the folder, or a repository in the cache of Hugging Face's tools.
@@ -172,51 +154,78 @@ class ModelRegistry:
             DiskFull, HomeUnwritable, ModelFolderMissing, ModelsFolderUnusable: it cannot be stored.
             ModelsBusy: the models are being moved.
             ImportCancelled: `cancelled` said so.
-            HearthError: whatever ModelFolder.open finds wrong with it.
+            HearthError: whatever `open_source` finds wrong with it.
         """
-        source = snapshot_folder(path.expanduser().resolve())
-        with self._writing():
-            return self._import(source, name, in_place, progress, cancelled)
+        with self._gate.writing():
+            return self._import(snapshot_folder(_resolved(path)), name, in_place, progress, cancelled)
 
     def _import(
         self,
-        source: Path,
+        path: Path,
         name: str | None,
         in_place: bool,
         progress: ProgressCallback | None,
         cancelled: CancelledCallback | None,
     ) -> ModelEntry:
         if name is None:
-            name = self.suggest_name(source)
-        self._check_free(name)
+            name = self.suggest_name(path)
+        self.check_free(name)
         check_models_folder(self.root)
-        folder = ModelFolder.open(source)
-        total = folder.bytes
+        source = open_source(path)
         made = self._incoming.new()
         try:
-            transfer = Transfer(total, progress, cancelled)
-            if in_place:
-                files = {_relative(folder, file): transfer.hash(file) for file in folder.files()}
-            else:
-                self._check_space(total)
-                files = {
-                    _relative(folder, file): transfer.copy(file, made / _relative(folder, file))
-                    for file in folder.files()
-                }
-                ModelFolder.open(made)  # the source may have changed while it was copied
-            manifest = Manifest(
-                version=VERSION,
-                name=name,
-                source=str(source),
-                imported_at=datetime.now(UTC),
-                in_place=str(source) if in_place else "",
-                files=files,
-            )
+            if not in_place:
+                self._check_space(source.bytes)
+            transfer = Transfer(source.bytes, progress, cancelled)
+            manifest = take(source, name, None if in_place else made, transfer)
             self._write(made, manifest)
             self._move(made, name)
         finally:
             shutil.rmtree(made, ignore_errors=True)
-        return _entry(self.root / name)
+        return read_entry(self.root / name)
+
+    def add_remote(self, name: str, remote: RemoteModel) -> ModelEntry:
+        """Add a model that runs on a server. Whether it answers shows when it is loaded.
+
+        Raises:
+            ModelNameInvalid, ModelNameTaken: the name cannot be used.
+            HomeUnwritable, ModelFolderMissing, ModelsFolderUnusable: it cannot be stored.
+            ModelsBusy: the models are being moved.
+        """
+        with self._gate.writing():
+            self.check_free(name)
+            check_models_folder(self.root)
+            made = self._incoming.new()
+            try:
+                manifest = Manifest(
+                    version=VERSION,
+                    name=name,
+                    format=REMOTE,
+                    source=remote.address,
+                    imported_at=datetime.now(UTC),
+                    remote=remote,
+                )
+                self._write(made, manifest)
+                self._move(made, name)
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
+            return read_entry(self.root / name)
+
+    def set_has_key(self, name: str, has_key: bool) -> ModelEntry:
+        """Note whether the key store has a key for a remote model.
+
+        Raises:
+            ModelNotFound: there is no such remote model.
+            ModelsBusy: the models are being moved.
+        """
+        with self._gate.writing():
+            entry = self._own(name)
+            if entry.manifest.remote is None:
+                raise ModelNotFound(name=name)
+            folder = self.root / entry.name
+            remote = msgspec.structs.replace(entry.manifest.remote, has_key=has_key)
+            self._write(folder, msgspec.structs.replace(own_manifest(folder), remote=remote))
+            return read_entry(folder)
 
     @contextmanager
     def building(self, name: str) -> Iterator[Path]:
@@ -227,8 +236,8 @@ class ModelRegistry:
             ModelFolderMissing, ModelsFolderUnusable: it cannot be stored.
             ModelsBusy: the models are being moved.
         """
-        with self._writing():
-            self._check_free(name)
+        with self._gate.writing():
+            self.check_free(name)
             check_models_folder(self.root)
             try:
                 yield self.work_folder(name)
@@ -271,14 +280,46 @@ class ModelRegistry:
             name=name,
             source=str(source),
             imported_at=datetime.now(UTC),
-            files={_relative(folder, file): transfer.hash(file) for file in folder.files()},
+            files={file.relative_to(made).as_posix(): transfer.hash(file) for file in folder.files()},
             quantization=quantization,
             quality=quality,
         )
-        self._check_free(name)
+        self.check_free(name)
         self._write(made, manifest)
         self._move(made, name)
-        return _entry(self.root / name)
+        return read_entry(self.root / name)
+
+    @contextmanager
+    def fetching(self) -> Iterator[Path]:
+        """The models folder, which is not changed for another one meanwhile.
+
+        Raises:
+            ModelFolderMissing, ModelsFolderUnusable: it cannot be used.
+            ModelsBusy: the models are being moved.
+        """
+        with self._gate.writing():
+            check_models_folder(self.root)
+            yield self.root
+
+    def add_fetched(self, made: Path, manifest: Manifest) -> ModelEntry:
+        """Check the finished model in the folder `made`, and move it into the store with this manifest.
+
+        Raises:
+            ModelNameInvalid, ModelNameTaken: it cannot have that name.
+            DiskFull, HomeUnwritable: it cannot be moved.
+            HearthError: whatever is wrong with it.
+        """
+        source = open_source(made if manifest.format == GENAI else min(made.glob("*.gguf")))
+        manifest = msgspec.structs.replace(
+            manifest,
+            facts=source.facts,
+            model_file=source.model_file,
+            licence=manifest.licence or source.licence,
+        )
+        self.check_free(manifest.name)
+        self._write(made, manifest)
+        self._move(made, manifest.name)
+        return read_entry(self.root / manifest.name)
 
     def alias(self, name: str, alias: str) -> None:
         """Give a model another name.
@@ -289,11 +330,85 @@ class ModelRegistry:
             ModelNameInvalid, ModelNameTaken: the alias cannot be used.
             ModelsBusy: the models are being moved.
         """
-        with self._writing():
+        with self._gate.writing():
             entry = self._own(name)
             if alias not in entry.aliases:
-                self._check_free(alias)
+                self.check_free(alias)
                 self._set_aliases(entry, (*entry.aliases, alias))
+
+    def rename(self, name: str, new: str) -> ModelEntry:
+        """Give a model a name in place of its own, which stays an alias, so that whoever says it finds the model.
+
+        An alias of the model may become its name.
+
+        Raises:
+            ModelNotFound: there is no such model.
+            ModelBuiltIn: it is part of Hearth.
+            ModelNameInvalid, ModelNameTaken: the name cannot be used.
+            ModelInUse: its files are held open (on Windows).
+            ModelsBusy: the models are being moved.
+            HomeUnwritable: it cannot be moved.
+        """
+        with self._gate.writing():
+            entry = self._own(name)
+            if new == entry.name:
+                return entry
+            if new in entry.aliases:
+                names.check_name(new)
+            else:
+                self.check_free(new)
+            kept = (alias for alias in entry.aliases if alias != new)
+            self._set_aliases(entry, (*kept, entry.name))
+            try:
+                self._rename_folder(entry.name, new)
+            except BaseException:
+                self._set_aliases(entry, entry.aliases)
+                raise
+            return read_entry(self.root / new)
+
+    def _rename_folder(self, name: str, new: str) -> None:
+        try:
+            (self.root / name).rename(self.root / new)
+        except PermissionError as error:
+            if sys.platform == "win32":
+                raise ModelInUse(name=name) from error
+            raise writing_failed(self.root, error) from error
+        except OSError as error:
+            raise writing_failed(self.root, error) from error
+
+    def change_settings(self, name: str, changes: Mapping[str, object | None]) -> ModelEntry:
+        """Set what a model uses of its own, as `{"temperature": 0.2}`; None takes a setting away.
+
+        Raises:
+            ModelNotFound: there is no such model.
+            ModelSettingUnknown, ModelSettingInvalid: a key or value has no meaning.
+            ModelsBusy: the models are being moved.
+            HomeUnwritable, DiskFull: it cannot be written.
+        """
+        settings = self.get(name).manifest.settings.changed(changes)
+        return self.note(name, settings=settings)
+
+    def note(self, name: str, **fields: Any) -> ModelEntry:
+        """Change fields of a model's manifest; of a model of Hearth only `settings` and `speed`.
+
+        Raises:
+            ModelNotFound: there is no such model.
+            ModelBuiltIn: it is part of Hearth.
+            ModelsBusy: the models are being moved.
+            HomeUnwritable, DiskFull: it cannot be written.
+        """
+        with self._gate.writing():
+            entry = self.get(name)
+            if entry.built_in and not fields.keys() <= _SETTABLE:
+                raise ModelBuiltIn(name=entry.name)
+            folder = self.root / entry.name
+            if entry.built_in:
+                try:
+                    folder.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise writing_failed(folder, error) from error
+            self._write(folder, msgspec.structs.replace(own_manifest(folder), **fields))
+            return self.get(entry.name)
 
     def remove_alias(self, alias: str) -> None:
         """Take an alias away.
@@ -302,7 +417,7 @@ class ModelRegistry:
             ModelNotFound: there is no such alias.
             ModelsBusy: the models are being moved.
         """
-        with self._writing():
+        with self._gate.writing():
             for entry in self.list():
                 if alias in entry.aliases:
                     self._set_aliases(entry, tuple(other for other in entry.aliases if other != alias))
@@ -318,17 +433,17 @@ class ModelRegistry:
         """
         entry = self.get(name)
         folder = entry.path if entry.built_in else self.root / entry.name
-        recorded = _manifest(folder).files  # raises where `get` made do without
-        confinement = Confinement(entry.path)
-        transfer = Transfer(sum(file.bytes for file in recorded.values()), progress)
-        for relative, expected in recorded.items():
-            file = confinement.file(relative)
+        manifest = own_manifest(folder)  # raises where `get` made do without
+        transfer = Transfer(sum(file.bytes for file in manifest.files.values()), progress)
+        for relative, expected in manifest.files.items():
+            file = imported_file(entry.path, manifest, relative)
             size = file.stat().st_size
             if size < expected.bytes:
                 raise ModelFileTruncated(file=str(file), actual=size, expected=expected.bytes)
             if size > expected.bytes or transfer.hash(file) != expected:
                 raise ModelFileChanged(file=str(file))
-        ModelFolder.open(entry.path)
+        if not entry.is_remote:
+            check_model(entry.path, manifest)
 
     def remove(self, name: str) -> RemovedModel:
         """Take a model out of the store; `restore` brings it back until the program closes or uses another folder.
@@ -340,7 +455,7 @@ class ModelRegistry:
             ModelsBusy: the models are being moved.
             HomeUnwritable: it cannot be moved.
         """
-        with self._writing():
+        with self._gate.writing():
             entry = self._own(name)
             removed = RemovedModel(entry.name, self._trash.new() / entry.name)
             try:
@@ -351,6 +466,8 @@ class ModelRegistry:
                 raise writing_failed(self.root, error) from error
             except OSError as error:
                 raise writing_failed(self.root, error) from error
+            if entry.is_remote:
+                self._keys_to_forget.append(entry.name)
             return removed
 
     def restore(self, removed: RemovedModel) -> None:
@@ -361,28 +478,19 @@ class ModelRegistry:
             ModelNotFound: it was purged already.
             ModelsBusy: the models are being moved.
         """
-        with self._writing():
-            self._check_free(removed.name)
+        with self._gate.writing():
+            self.check_free(removed.name)
             if not removed.path.is_dir():
                 raise ModelNotFound(name=removed.name)
             self._move(removed.path, removed.name)
+            self._keys_to_forget = [name for name in self._keys_to_forget if name != removed.name]
 
     def purge_removed(self) -> None:
-        """Delete what this process removed; there is no undo after that."""
+        """Delete what this process removed, with its keys; there is no undo after that."""
         self._trash.clear()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Something is imported, renamed or removed. Raises ModelsBusy while the models are being moved."""
-        with self._lock:
-            if self._mover is not None:
-                raise ModelsBusy
-            self._writers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._writers -= 1
+        forgotten, self._keys_to_forget = self._keys_to_forget, []
+        for name in forgotten:
+            delete_key(name)
 
     def _own(self, name: str) -> ModelEntry:
         """The user's model with this name. Raises ModelNotFound, and ModelBuiltIn for one of Hearth's."""
@@ -394,7 +502,8 @@ class ModelRegistry:
     def _taken(self) -> set[str]:
         return {name for entry in self.list() for name in (entry.name, *entry.aliases)}
 
-    def _check_free(self, name: str) -> None:
+    def check_free(self, name: str) -> None:
+        """Raise ModelNameInvalid or ModelNameTaken for a name that a new model cannot have."""
         names.check_name(name)
         if name in self._taken() or os.path.lexists(self.root / name):
             raise ModelNameTaken(name=name)
@@ -405,7 +514,7 @@ class ModelRegistry:
 
     def _set_aliases(self, entry: ModelEntry, aliases: tuple[str, ...]) -> None:
         folder = self.root / entry.name
-        self._write(folder, msgspec.structs.replace(_manifest(folder), aliases=aliases))
+        self._write(folder, msgspec.structs.replace(own_manifest(folder), aliases=aliases))
 
     def _write(self, folder: Path, manifest: Manifest) -> None:
         try:
@@ -423,83 +532,7 @@ class ModelRegistry:
             raise writing_failed(self.root, error) from error
 
 
-def built_in_folders() -> tuple[Path, ...]:
-    """Where the models lie that are part of Hearth."""
-    return (resource("starter", "model"),)
-
-
-def check_models_folder(root: Path) -> None:
-    """See whether the folder is there that the user chose. Hearth's default folder comes with the first model.
-
-    Raises:
-        ModelFolderMissing: it is not there, as when its disk is unplugged.
-        ModelsFolderUnusable: it is no folder, or cannot be read.
-    """
-    if root == models_folder():
-        return
-    try:
-        with os.scandir(root):
-            return
-    except FileNotFoundError as error:
-        raise ModelFolderMissing(path=str(root)) from error
-    except NotADirectoryError as error:
-        raise ModelsFolderUnusable(path=str(root), reason=tr("it is not a folder")) from error
-    except OSError as error:
-        raise ModelsFolderUnusable(path=str(root), reason=because(error)) from error
-
-
-def _built_in_entries(folders: Sequence[Path]) -> tuple[ModelEntry, ...]:
-    entries = []
-    for folder in folders:
-        if not os.path.lexists(folder):
-            continue
-        try:
-            manifest = read_manifest(folder)
-            names.check_name(manifest.name)
-        except HearthError as error:
-            log.warning("The model in %s, which is part of Hearth, cannot be used: %s", folder, error)
-            continue
-        entries.append(
-            replace(
-                _entry(folder), name=manifest.name, path=folder, in_place=False, aliases=(), built_in=True
-            )
-        )
-    return tuple(entries)
-
-
-def _entry(folder: Path) -> ModelEntry:
-    try:
-        manifest = _manifest(folder)
-    except HearthError as error:
-        log.warning("The model in %s has no usable manifest: %s", folder, error)
-        manifest = Manifest(version=VERSION, name=folder.name)
-    return ModelEntry(
-        name=folder.name,
-        format=manifest.format,
-        path=Path(manifest.in_place) if manifest.in_place else folder,
-        bytes=sum(file.bytes for file in manifest.files.values()) or _size_on_disk(folder),
-        in_place=bool(manifest.in_place),
-        aliases=tuple(alias for alias in manifest.aliases if names.is_name(alias)),
-        manifest=manifest,
-    )
-
-
-def _manifest(folder: Path) -> Manifest:
-    """The folder's manifest, or an empty one for a model folder that was put here by hand."""
-    if not os.path.lexists(folder / manifest_file.FILE_NAME):
-        return Manifest(version=VERSION, name=folder.name)
-    return read_manifest(folder)
-
-
-def _is_model(folder: Path) -> bool:
-    return names.is_name(folder.name) and any(
-        os.path.lexists(folder / file) for file in (manifest_file.FILE_NAME, genai_config.FILE_NAME)
-    )
-
-
-def _size_on_disk(folder: Path) -> int:
-    return sum(file.lstat().st_size for file in folder.rglob("*"))
-
-
-def _relative(folder: ModelFolder, file: Path) -> str:
-    return file.relative_to(folder.path).as_posix()
+def _resolved(path: Path) -> Path:
+    """Absolute. A file's own name is kept where it is a link: it says more than the name in a cache does."""
+    path = path.expanduser()
+    return path.absolute() if path.is_file() else path.resolve()

@@ -17,6 +17,9 @@ from hearth.errors import writing_failed
 
 # Of the models' folder: what is being quantized. It belongs to no process, since a later one goes on with it.
 QUANTIZING = ".quantizing"
+# What was fetched to be quantized, and what is on its way.
+CHECKPOINTS = ".checkpoints"
+DOWNLOADS = ".downloads"
 
 
 class Workspace:

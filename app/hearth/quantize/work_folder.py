@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from hearth.errors import QuantizeBusy
+from hearth.model_folder.held_folder import FolderHeld, held_folder
 from hearth.quantize.journal import Journal
 
 # A process that was killed is gone a moment later, and so is one whose caller was.
 _PATIENCE_SECONDS = 5.0
-_LOCK, _JOURNAL, _MODEL = "lock", "journal.json", "model"
+_JOURNAL, _MODEL = "journal.json", "model"
 
 
 class WorkFolder:
@@ -44,8 +42,11 @@ class WorkFolder:
             QuantizeBusy: another process works in it.
             OSError: it cannot be made.
         """
-        with _locked(self.path):
-            yield
+        try:
+            with held_folder(self.path, _PATIENCE_SECONDS):
+                yield
+        except FolderHeld:
+            raise QuantizeBusy(name=self.path.name) from None
 
     def journal(self, key: str, data: Path, size: int, seconds: float) -> Journal:
         """What is done of the model with this key, whose weights are the file `data`; nothing, and no file, if it is another.
@@ -84,47 +85,3 @@ class WorkFolder:
             shutil.rmtree(self.path, ignore_errors=True)
         if sys.platform == "win32":  # where nobody deletes a lock while it is held
             shutil.rmtree(self.path, ignore_errors=True)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / _LOCK).open("ab") as stream:
-            if _lock(stream) and _is_current(stream, folder):
-                yield
-                return
-        if time.monotonic() > deadline:
-            raise QuantizeBusy(name=folder.name)
-        time.sleep(0.1)
-
-
-def _is_current(stream: IO[bytes], folder: Path) -> bool:
-    """Whether the file is still the one in the folder: its last holder may have deleted it."""
-    try:
-        return os.path.samestat(os.fstat(stream.fileno()), (folder / _LOCK).stat())
-    except FileNotFoundError:
-        return False
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(stream: IO[bytes]) -> bool:
-        """Lock the file until it is closed, however its process ends; whether nobody else has."""
-        try:
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-    import fcntl
-
-    def _lock(stream: IO[bytes]) -> bool:
-        """Lock the file until it is closed, however its process ends; whether nobody else has."""
-        try:
-            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

@@ -159,15 +159,19 @@ class AssistantService:
         if conversation.model != model:
             self._conversations.set_model(conversation.id, model)
             self.events.emit(ConversationChanged(conversation.id))
-        worker = self._pool.load(model)
-        answer = self._conversations.add_message(
-            conversation.id,
-            parent_id=parent_id,
-            role=Role.ASSISTANT,
-            parts=[],
-            status=MessageStatus.STREAMING,
-            model=model,
-        )
+        worker = self._pool.acquire(model)  # until `_end`: an open answer keeps its model
+        try:
+            answer = self._conversations.add_message(
+                conversation.id,
+                parent_id=parent_id,
+                role=Role.ASSISTANT,
+                parts=[],
+                status=MessageStatus.STREAMING,
+                model=model,
+            )
+        except BaseException:
+            worker.rest.release()
+            raise
         growing = _Growing(answer, worker)
         with self._lock:
             self._growing[answer.id] = growing
@@ -269,6 +273,7 @@ class AssistantService:
         with self._lock:
             if self._growing.pop(growing.message.id, None) is None:
                 return
+        growing.worker.rest.release()
         message_error = None if error is None else MessageError(error.code, error.params)
         answer_usage = None if usage is None else _answer_usage(growing, reason, usage)
         try:

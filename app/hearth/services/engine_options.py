@@ -7,6 +7,7 @@ import msgspec
 from hearth.config import EngineSection
 from hearth.engine.host.protocol import EngineOptions
 from hearth.hardware.machine import Machine
+from hearth.model_folder.model_settings import ModelSettings
 from hearth.paths import kept_context_folder, kv_scales_folder, packed_weights_folder
 from hearth.services.device_options import device_options, processor_text
 
@@ -38,6 +39,17 @@ def engine_options(settings: EngineSection, machine: Machine) -> EngineOptions:
         machine=processor_text(machine),
         memory_bytes=machine.memory_bytes,
     )
+
+
+def for_model(options: EngineOptions, settings: ModelSettings) -> EngineOptions:
+    """The same with what the owner has set for one model."""
+    settings = settings.sound()
+    if settings.max_context is not None:
+        options = msgspec.structs.replace(options, max_context=settings.max_context)
+    if settings.device is not None and options.devices is not None:
+        devices = msgspec.structs.replace(options.devices, device=settings.device)
+        options = msgspec.structs.replace(options, devices=devices)
+    return options
 
 
 def with_threads(options: EngineOptions, threads: int) -> EngineOptions:

@@ -87,6 +87,7 @@ class ModelStatus:
         is_preparing: before it is loaded, it is made ready for this machine, which is done once.
         info: what it is, once it is ready.
         error: why it failed.
+        notice: a sentence to be told once, such as why it was unloaded or what it waits for; or empty.
     """
 
     name: str
@@ -95,6 +96,7 @@ class ModelStatus:
     info: ModelInfo | None = None
     error: HearthError | None = None
     is_preparing: bool = False
+    notice: str = ""
 
 
 Event = TypeVar("Event")

@@ -26,11 +26,14 @@ from hearth.hardware.machine import read_machine
 from hearth.home import ensure_home
 from hearth.log import use_level
 from hearth.models.copying import CancelledCallback, ProgressCallback
-from hearth.models.registry import ModelRegistry, check_models_folder
+from hearth.models.registry import ModelEntry, ModelRegistry, check_models_folder
 from hearth.paths import config_file, database_file, log_file
 from hearth.services.assistant import AssistantService
+from hearth.services.downloads import Downloads
 from hearth.services.engine_options import engine_options
 from hearth.services.events import Listeners
+from hearth.services.fit_check import FitCheck
+from hearth.services.model_memory import limit_bytes
 from hearth.services.model_pool import ModelPool
 from hearth.services.models_folder import finish_move, move_models
 from hearth.services.threads import ThreadFactory, plain_thread
@@ -55,6 +58,7 @@ class Hearth:
     conversations: ConversationStore
     models: ModelRegistry
     pool: ModelPool
+    downloads: Downloads
     assistant: AssistantService = field(init=False)
     settings_changed: Listeners[Config] = field(init=False, default_factory=Listeners)
     _changing: RLock = field(init=False, default_factory=RLock)
@@ -91,9 +95,18 @@ class Hearth:
         conversations = ConversationStore(database)
         conversations.mark_interrupted()
         models = ModelRegistry(models_root(config))
-        options = engine_options(config.engine, read_machine())
-        pool = ModelPool(models, options, thread_factory=thread_factory, log_file=log_file())
-        hearth = cls(config, config_error, database, conversations, models, pool)
+        machine = read_machine()
+        pool = ModelPool(
+            models,
+            engine_options(config.engine, machine),
+            thread_factory=thread_factory,
+            log_file=log_file(),
+            rest_seconds=config.engine.unload_minutes * 60.0,
+            limit_bytes=limit_bytes(config.engine.loaded_models_mb, machine),
+            watch=lambda worker: FitCheck(worker, lambda: hearth.config).see,
+        )
+        downloads = Downloads(models, thread_factory=thread_factory)
+        hearth = cls(config, config_error, database, conversations, models, pool, downloads)
         if config_error is None:  # else it is not known which folder is in use
             finish_move(hearth)
         return hearth
@@ -130,7 +143,12 @@ class Hearth:
         if config.log != old.log:
             use_level(config.log.level)
         if config.engine != old.engine:
-            self.pool.use_options(engine_options(config.engine, read_machine()))
+            machine = read_machine()
+            self.pool.use_options(engine_options(config.engine, machine))
+            self.pool.use_limits(
+                rest_seconds=config.engine.unload_minutes * 60.0,
+                limit_bytes=limit_bytes(config.engine.loaded_models_mb, machine),
+            )
         if models_root(config) != self.models.root:
             self._use_models_in(models_root(config))
         self.settings_changed.emit(config)
@@ -182,10 +200,10 @@ class Hearth:
         move_models(self, target, progress=progress, cancelled=cancelled)
 
     def defaults_for(self, model: str | None) -> DefaultsSection:
-        """What a conversation uses where it sets nothing: what the settings file says, what the model's maker
-        recommends, and what Hearth takes for the rest.
+        """What a conversation uses where it sets nothing: what is set for the model, what the settings file says,
+        what the model's maker recommends, and what Hearth takes for the rest.
 
-        Reads files: not on a window's main thread, where `with_recommended` does the same with an entry's manifest.
+        Reads files: not on a window's main thread, where `defaults_of` does the same with an entry.
         """
         defaults = self.config.defaults
         if model is None:
@@ -198,10 +216,16 @@ class Hearth:
         if ignored and entry.name not in self._told:
             self._told.add(entry.name)
             log.warning("What %s recommends for %s is ignored", entry.name, ", ".join(ignored))
-        return with_recommended(defaults, entry.manifest.sampling)
+        return self.defaults_of(entry)
+
+    def defaults_of(self, entry: ModelEntry) -> DefaultsSection:
+        """The same for a model that was found already."""
+        defaults = with_recommended(self.config.defaults, entry.manifest.sampling)
+        return entry.manifest.settings.applied_to(defaults)
 
     def close(self) -> None:
-        """Stop every answer and store it, end every host, and let go of the files."""
+        """Stop every answer and store it, every download and keep it; end every host, and let go of the files."""
+        self.downloads.close()
         self.pool.close()
         self.models.purge_removed()
         self.database.close()

@@ -48,7 +48,11 @@ from hearth.errors import (
 )
 from hearth.i18n import language
 from hearth.models.registry import ModelEntry
+from hearth.models.remote_keys import read_key
+from hearth.services.engine_options import for_model
 from hearth.services.events import ModelState, ModelStatus
+from hearth.services.model_memory import expected_bytes, measured_bytes
+from hearth.services.rest import Rest
 from hearth.services.threads import ThreadFactory
 
 log = logging.getLogger(__name__)
@@ -59,6 +63,8 @@ PING_SECONDS = 5.0
 _EMPTY_HOST_BYTES = 70 << 20
 
 OnOutput = Callable[[RequestOutput], None]
+# Whether there is memory for this model, in which case it is given it; else what it waits for, as a sentence.
+MakeRoom = Callable[["ModelWorker"], "str | None"]
 
 
 class ModelWorker:
@@ -70,6 +76,9 @@ class ModelWorker:
         folder: where its files lie, from the moment they were found.
         client: the host, from the moment it was started.
         is_closing: the app ends; open answers are interrupted, not failed.
+        expected_bytes: memory that it is given while it loads, by an estimate; 0 before it may load.
+        rest: who needs it, and for how long nobody has; held by every open request.
+        watch: is told, on the worker's thread, every output and how many requests are open; set before `start`.
     """
 
     def __init__(
@@ -82,18 +91,33 @@ class ModelWorker:
         on_status: Callable[[ModelWorker], None],
         log_file: Path | None = None,
         hang_seconds: float = 60.0,
+        make_room: MakeRoom = lambda _: None,
+        on_rest: Callable[[ModelWorker], None] = lambda _: None,
+        rest_seconds: float = 0.0,
     ) -> None:
-        """`find_entry` reads files, so it is called on the worker's thread."""
+        """`find_entry` reads files, so it is called on the worker's thread.
+
+        Args:
+            make_room: asked on the worker's thread before the model is loaded, and again until it says yes.
+            on_rest: told on the worker's thread when the loaded model had nothing to do for `rest_seconds`; 0 never.
+        """
         self.name = name
         self.status = ModelStatus(name, ModelState.LOADING)
         self.folder: Path | None = None
         self.client: HostClient | None = None
         self.is_closing = False
+        self.watch: Callable[[RequestOutput, int], None] | None = None
         self._find_entry = find_entry
         self._options = options
         self._on_status = on_status
         self._log_file = log_file
         self._hang_seconds = hang_seconds
+        self._make_room = make_room
+        self._on_rest = on_rest
+        self.rest = Rest(rest_seconds)
+        self.expected_bytes = 0
+        self._entry: ModelEntry | None = None
+        self._draft: ModelEntry | None = None
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._thread = thread_factory(self._run, f"model {name}")
         self._settled = Event()  # loading has ended, well or badly
@@ -119,6 +143,26 @@ class ModelWorker:
                 self._jobs.put(job)
                 return
         Thread(target=self._do, args=(job,), name=f"after {self.name}", daemon=True).start()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the model is loaded and nobody needs it."""
+        return self.status.state is ModelState.READY and not self.rest.is_held
+
+    def use_rest(self, seconds: float) -> None:
+        """Rest is so long from now on, where the owner has set nothing for this model. From any thread."""
+        self.rest.seconds = seconds
+        self.post(lambda: None)  # so that the thread looks at the clock anew
+
+    def use_own_rest(self, minutes: int | None) -> None:
+        """What the owner has set for this model. From any thread."""
+        self.rest.own_seconds = None if minutes is None else minutes * 60.0
+        self.post(lambda: None)
+
+    def memory_bytes(self) -> int:
+        """What the model takes, or is going to: measured once it is loaded, before that by an estimate."""
+        measured = 0 if self.client is None else measured_bytes(self.client.pid)
+        return max(measured, self.expected_bytes) if self.status.state is ModelState.LOADING else measured
 
     def when_settled(self, callback: Callable[[], None]) -> None:
         """Run `callback` on the worker's thread once loading has ended; `status` says how. From any thread."""
@@ -152,6 +196,7 @@ class ModelWorker:
 
         Waits for a model that still loads; where it cannot be loaded, the only output is an error.
         """
+        self.rest.hold()  # until the last output
         self.when_settled(lambda: self._submit(request, on_output))
 
     def abort(self, request_id: str) -> None:
@@ -209,9 +254,13 @@ class ModelWorker:
             if not finished:
                 self.abort(request.request_id)
 
-    def unload(self) -> None:
-        """End the host; open requests end with ModelUnloaded. Returns at once. From any thread."""
-        self.post(lambda: self._end(ErrorInfo.of(ModelUnloaded(name=self.name))))
+    def unload(self, notice: str = "") -> None:
+        """End the host; open requests end with ModelUnloaded. Returns at once. From any thread.
+
+        Args:
+            notice: why, for the last status.
+        """
+        self.post(lambda: self._end(ErrorInfo.of(ModelUnloaded(name=self.name)), notice))
 
     def close(self) -> None:
         """End the host; open requests end as aborted. Returns at once. From any thread."""
@@ -232,14 +281,24 @@ class ModelWorker:
         self._do(self._load)
         while not self._ending:
             with suppress(Empty):
-                self._do(self._jobs.get(timeout=TICK_SECONDS if self._needs_ticks() else None))
+                self._do(self._jobs.get(timeout=self._seconds_to_wait()))
             if time.monotonic() - self._ticked >= TICK_SECONDS:
                 self._do(self._tick)
+            if self._seconds_to_rest() == 0.0:
+                self._on_rest(self)
         self._drain()
 
     def _needs_ticks(self) -> bool:
         """An idle model wakes nobody: a laptop's battery would feel it."""
         return bool(self.status.state is ModelState.LOADING or self._open or self._on_tick)
+
+    def _seconds_to_wait(self) -> float | None:
+        """For a job, until there is something else to do."""
+        return TICK_SECONDS if self._needs_ticks() else self._seconds_to_rest()
+
+    def _seconds_to_rest(self) -> float | None:
+        is_ready = self.status.state is ModelState.READY and not self._ending
+        return self.rest.seconds_left() if is_ready else None
 
     def _drain(self) -> None:
         """Run what was posted before the end; each job finds the model unloaded, and says so to whoever waits."""
@@ -259,21 +318,51 @@ class ModelWorker:
     def _load(self) -> None:
         self._on_status(self)
         try:
-            entry = self._find_entry(self.name)
+            entry = self._entry = self._find_entry(self.name)
             self.folder = entry.path
             self._model_bytes = entry.bytes
-            draft = self._draft_entry()
+            self._options = for_model(self._options, entry.manifest.settings)
+            self.use_own_rest(entry.manifest.settings.sound().unload_minutes)
+            self._draft = self._draft_entry()
+        except HearthError as error:
+            self._failed(error)
+        else:
+            if self._waits_for_room():
+                self._on_tick.append(self._waits_for_room)
+
+    def _waits_for_room(self) -> bool:
+        """Load the model as soon as there is memory for it; whether that is still to come."""
+        reason = self._make_room(self)
+        if reason is None:
+            self._start_host()
+        elif reason != self.status.notice:
+            self._change(ModelStatus(self.name, ModelState.LOADING, notice=reason))
+        return reason is not None
+
+    def estimate_bytes(self) -> int:
+        """The memory that the model is going to take, by an estimate. On the worker's thread."""
+        return expected_bytes(entry for entry in (self._entry, self._draft) if entry is not None)
+
+    def _start_host(self) -> None:
+        entry, draft = self._entry, self._draft
+        if entry is None:
+            return
+        try:
             client = self.client = HostClient(self.name, self._log_file)
             client.send(
                 Load(
                     version=VERSION,
                     name=self.name,
-                    folder=str(entry.path),
+                    folder=str(entry.file),
                     roots=_roots(entry),
                     options=self._options,
                     draft_folder=str(draft.path) if draft else "",
                     draft_roots=_roots(draft) if draft else [],
                     language=language(),
+                    format=entry.format,
+                    architecture=entry.manifest.facts.architecture if entry.manifest.facts else "",
+                    remote=entry.manifest.remote,
+                    secret=_key(entry),
                 )
             )
         except HearthError as error:
@@ -316,6 +405,7 @@ class ModelWorker:
                 self._failed(HostProtocol(name=self.name, theirs=reply.version, ours=VERSION))
             case Ready():
                 log.info("%s is ready: %s", self.name, reply.info)
+                self.rest.touch()  # loading is no rest
                 self._change(ModelStatus(self.name, ModelState.READY, 1.0, reply.info))
                 self._settle()
             case Preparing():
@@ -335,9 +425,16 @@ class ModelWorker:
         on_output = self._open.get(output.request_id)
         if on_output is None:
             return
-        if output.finish_reason is not None:
-            del self._open[output.request_id]
-        on_output(output)
+        if self.watch is not None:
+            self.watch(output, len(self._open))
+        if output.finish_reason is None:
+            on_output(output)
+            return
+        del self._open[output.request_id]
+        try:
+            on_output(output)
+        finally:
+            self.rest.release()
 
     def _submit(self, request: Submit, on_output: OnOutput) -> None:
         self._open[request.request_id] = on_output
@@ -404,10 +501,10 @@ class ModelWorker:
         self._end_requests(ErrorInfo.of(error))
         self._settle()
 
-    def _end(self, error: ErrorInfo | None) -> None:
+    def _end(self, error: ErrorInfo | None, notice: str = "") -> None:
         was_ready = self.status.state is ModelState.READY
         self._ending = True
-        self._change(ModelStatus(self.name, ModelState.UNLOADED))
+        self._change(ModelStatus(self.name, ModelState.UNLOADED, notice=notice))
         self._end_requests(error)
         self._settle()
         self._on_tick.clear()
@@ -438,3 +535,9 @@ def _error_output(request_id: str, error: ErrorInfo | None) -> RequestOutput:
 def _roots(entry: ModelEntry) -> list[str]:
     """Where its files may lie beside its folder."""
     return [str(entry.path)] if entry.in_place else []
+
+
+def _key(entry: ModelEntry) -> str:
+    """For the server of a remote model. Raises KeyStoreUnusable."""
+    remote = entry.manifest.remote
+    return read_key(entry.name) if remote is not None and remote.has_key else ""

@@ -12,6 +12,7 @@ from hearth.config import load_config
 from hearth.conversations.owner import is_running, this_process
 from hearth.errors import HearthError, ImportCancelled, MoveCancelled
 from hearth.models.relocation import Relocation
+from hearth.models.workspace import CHECKPOINTS, DOWNLOADS
 from hearth.paths import models_folder
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def move_models(
         if _is_same(source, target):
             hearth.change_settings(setting)
             return
-        relocation = Relocation(source, target, [folder.name for folder in hearth.models.folders()])
+        names = [folder.name for folder in hearth.models.folders()]
+        names += [name for name in (CHECKPOINTS, DOWNLOADS) if (source / name).exists()]
+        relocation = Relocation(source, target, names)
         relocation.check()
         try:
             relocation.copy(progress, cancelled)

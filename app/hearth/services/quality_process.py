@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hearth.child_process import Caller, ChildProcess, be_modest, log_to_stderr, own_command
-from hearth.errors import MeasuringCancelled, MeasuringCrashed, writing_failed
+from hearth.errors import MeasuringCancelled, MeasuringCrashed, ModelUnsupported, writing_failed
 from hearth.hardware.machine import read_machine
-from hearth.i18n import language, use_language
+from hearth.i18n import language, tr, use_language
+from hearth.model_folder.manifest import GENAI
 from hearth.paths import log_file
 from hearth.services.engine_options import engine_options, with_threads
 from hearth.services.quality_job import Evaluated, EvaluationJob, QualityJob, QualityProgress, Reported
@@ -69,6 +70,10 @@ def evaluate_model(
     options = engine_options(opened.config.engine, read_machine())
     entry = opened.models.get(name)
     other = None if reference is None else opened.models.get(reference)
+    for model in (entry, other):
+        if model is not None and model.format != GENAI:
+            reason = tr("quality is measured of models in the onnxruntime-genai format alone")
+            raise ModelUnsupported(name=model.name, reason=reason)
     job = EvaluationJob(
         name=entry.name,
         folder=str(entry.path),

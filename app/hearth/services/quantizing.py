@@ -28,6 +28,7 @@ from hearth.model_folder.hub_cache import snapshot_folder
 from hearth.model_folder.manifest import Quantization
 from hearth.model_folder.quality import QualityReport
 from hearth.models.copying import CancelledCallback
+from hearth.models.hub.checkpoints import Checkpoints
 from hearth.models.registry import ModelEntry, ModelRegistry
 from hearth.paths import log_file
 from hearth.quantize.process import QuantizeProcess
@@ -75,6 +76,8 @@ def quantize(
 ) -> ModelEntry:
     """Build the model `name` from the checkpoint in the folder `source`, or go on where that was stopped.
 
+    `source` may also be the name of a repository whose checkpoint was fetched, unless there is a folder of that name.
+
     Whatever stops this, the list of models has the whole model or nothing. What was done when it was cancelled or
     killed, or when the finished model could not be moved into the list, stays beside the models until it is gone on
     with or discarded; any other error leaves nothing behind.
@@ -92,7 +95,7 @@ def quantize(
         QuantizeCrashed: the process was killed; what is done is kept.
         QuantizeCancelled: `cancelled` said so; what is done is kept.
     """
-    source = snapshot_folder(source.expanduser().resolve())
+    source = _folder(models, source)
     machine = read_machine()
     with models.building(name) as folder:
         job = Job(
@@ -144,6 +147,12 @@ def _tidy(work: WorkFolder) -> None:
     """Remove what nobody needs any more; what stays of it is seen by nobody."""
     with suppress(OSError, QuantizeBusy):
         work.remove()
+
+
+def _folder(models: ModelRegistry, source: Path) -> Path:
+    """The checkpoint that is meant: one that was fetched, a snapshot in a cache, or the folder itself."""
+    fetched = None if source.exists() else Checkpoints(models.root).get(source.as_posix())
+    return fetched.path if fetched is not None else snapshot_folder(source.expanduser().resolve())
 
 
 def discard(models: ModelRegistry, name: str) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from PySide6.QtCore import QObject, Slot
 
-from hearth.config import with_recommended
 from hearth.conversations.message import Role
 from hearth.i18n import tr
 from hearth.services.events import ModelState, ModelStatus
@@ -85,9 +84,8 @@ class ChatController(QObject):
 
     def show_defaults(self) -> None:
         """Show in the panel what applies where the conversation sets nothing."""
-        defaults, entry = self._hearth.config.defaults, self.models.entry()
-        if entry is not None:
-            defaults = with_recommended(defaults, entry.manifest.sampling)
+        entry = self.models.entry()
+        defaults = self._hearth.config.defaults if entry is None else self._hearth.defaults_of(entry)
         self._window.panel.set_defaults(msgspec.structs.asdict(defaults))
 
     def show_config_error(self) -> None:
@@ -151,6 +149,8 @@ class ChatController(QObject):
     @Slot(object)
     def _on_model_status(self, status: ModelStatus) -> None:
         new = [] if status.info is None else [text for text in status.info.notices if text not in self._told]
+        if status.notice:
+            self._window.toast.show_message(status.notice)
         if new:
             self._told.update(new)
             self._window.toast.show_message("\n".join(new))

@@ -1,4 +1,4 @@
-"""A folder that is dropped on the window."""
+"""A model's folder or file that is dropped on the window."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from PySide6.QtCore import QEvent, QObject, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QWidget
 
+from hearth.ui.folder_chooser import MODEL_SUFFIXES
+
 
 class FolderDrop(QObject):
-    """Takes one local folder, and nothing else.
+    """Takes one local folder or model file, and nothing else.
 
     Attributes:
-        enabled: whether a folder is taken now.
+        enabled: whether one is taken now.
 
     Signals:
         dropped: its path.
@@ -43,4 +45,4 @@ def _folder(event: QDropEvent) -> Path | None:
     if len(urls) != 1 or not urls[0].isLocalFile():
         return None
     path = Path(urls[0].toLocalFile())
-    return path if path.is_dir() else None
+    return path if path.is_dir() or path.suffix.lower() in MODEL_SUFFIXES else None

@@ -38,14 +38,15 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class FolderFacts:
-    """What the folder holds, and what Hearth already has.
+    """What the folder or file holds, and what Hearth already has.
 
     Attributes:
-        context_length: tokens that prompt and answer may have together.
+        context_length: tokens that prompt and answer may have together; 0 where it does not say.
         taken: names and aliases in use, in small letters.
     """
 
     path: Path
+    format: str
     architecture: str
     context_length: int
     bytes: int
@@ -54,23 +55,23 @@ class FolderFacts:
 
 
 def read_facts(registry: ModelRegistry, path: Path) -> FolderFacts:
-    """Check the folder and read its facts; worker thread.
+    """Check the folder or file and read its facts; worker thread.
 
     Raises:
-        HearthError: the folder is no model that Hearth can run.
+        HearthError: it is no model that Hearth can run.
     """
-    from hearth.model_folder.folder import ModelFolder
     from hearth.model_folder.hub_cache import snapshot_folder
+    from hearth.models.source import open_source
 
     path = snapshot_folder(path)
-    folder = ModelFolder.open(path)
+    source = open_source(path)
     taken = {name.lower() for entry in registry.list() for name in (entry.name, *entry.aliases)}
-    config = folder.config.model
     return FolderFacts(
         path,
-        config.type,
-        config.context_length,
-        folder.bytes,
+        source.format,
+        source.facts.architecture,
+        source.facts.context_length,
+        source.bytes,
         registry.suggest_name(path),
         frozenset(taken),
     )
@@ -222,9 +223,9 @@ class ImportDialog(QDialog):
 
     def _on_facts(self, facts: FolderFacts) -> None:
         self._facts = facts
-        self._format.setText(tr("{text} ({detail})", text="onnxruntime-genai", detail=facts.architecture))
+        self._format.setText(tr("{text} ({detail})", text=facts.format, detail=facts.architecture))
         self._size.setText(size_text(facts.bytes))
-        self._context.setText(tr("{tokens} tokens", tokens=facts.context_length))
+        self._context.setText(tr("{tokens} tokens", tokens=facts.context_length or "?"))
         self.name_field.setText(facts.suggested)
         self._pages.setCurrentWidget(self._form)
         self._on_name(facts.suggested)

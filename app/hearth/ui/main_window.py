@@ -12,13 +12,13 @@ from PySide6.QtGui import QCloseEvent
 from hearth import paths
 from hearth.errors import HearthError
 from hearth.i18n import tr
+from hearth.services.remembered import LAST_MODEL
 from hearth.ui import window_state
 from hearth.ui.bridge import UiBridge
 from hearth.ui.chat_controller import ChatController
 from hearth.ui.conversation_controller import LAST_CONVERSATION
 from hearth.ui.live_answers import LiveAnswers
 from hearth.ui.live_settings import LiveSettings
-from hearth.ui.model_controller import LAST_MODEL
 from hearth.ui.side_windows import SideWindows
 from hearth.ui.tasks import Lane, Tasks
 from hearth.ui.welcome.controller import WELCOMED, WelcomeController

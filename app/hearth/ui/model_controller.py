@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QWidget
 from hearth.errors import HearthError
 from hearth.i18n import tr
 from hearth.services.events import ModelStatus
-from hearth.ui.folder_chooser import choose_folder
+from hearth.services.remembered import LAST_MODEL
+from hearth.ui.folder_chooser import choose_folder, choose_model_file
 from hearth.ui.import_dialog import ImportDialog
 from hearth.ui.model_picker import ModelPicker
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from hearth.services.hearth import Hearth
     from hearth.ui.bridge import UiBridge
     from hearth.ui.tasks import Tasks
-
-LAST_MODEL = "window.last_model"
 
 
 class ModelController(QObject):
@@ -65,6 +64,7 @@ class ModelController(QObject):
         picker.load_requested.connect(self.load)
         picker.unload_requested.connect(self.unload)
         picker.import_requested.connect(self.ask_for_folder)
+        picker.file_requested.connect(self.ask_for_file)
         picker.opened.connect(self.refresh)
 
     def start(self, last_model: str | None) -> None:
@@ -128,8 +128,13 @@ class ModelController(QObject):
         """Let the user choose a folder to import."""
         choose_folder(self._window, tr("Choose a model folder"), self.import_folder)
 
+    @Slot()
+    def ask_for_file(self) -> None:
+        """Let the user choose a model file to import."""
+        choose_model_file(self._window, tr("Choose a GGUF file"), self.import_folder)
+
     def import_folder(self, path: Path) -> None:
-        """Open the import dialog for this folder."""
+        """Open the import dialog for this folder or file."""
         if self.dialog is not None:
             return
         dialog = ImportDialog(self._hearth.models, self._tasks, path, self._window)

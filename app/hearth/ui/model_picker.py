@@ -63,6 +63,13 @@ def state_icon(state: ModelState, quiet: QColor) -> QIcon:
     return QIcon(pixmap)
 
 
+def marked_name(entry: ModelEntry) -> str:
+    """The model's name; nobody shall take one that runs on a server for one that runs here."""
+    if not entry.is_remote:
+        return entry.name
+    return tr("{text} ({detail})", text=entry.name, detail=tr("remote"))
+
+
 class ModelRow(QFrame):
     """One model of the list.
 
@@ -80,7 +87,7 @@ class ModelRow(QFrame):
         self.setObjectName("modelRow")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._status = ModelStatus(entry.name, ModelState.UNLOADED)
-        self.name_button = QPushButton(entry.name + ("  ✓" if current else ""), self)
+        self.name_button = QPushButton(marked_name(entry) + ("  ✓" if current else ""), self)
         self.name_button.setObjectName("modelName")
         self.name_button.setIconSize(QSize(18, 18))
         self.name_button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -113,7 +120,7 @@ class ModelRow(QFrame):
         self.name_button.setIcon(
             state_icon(status.state, self.palette().color(QPalette.ColorRole.PlaceholderText))
         )
-        facts = [size_text(self.entry.bytes)]
+        facts = [tr("remote: it runs on a server") if self.entry.is_remote else size_text(self.entry.bytes)]
         if self.entry.built_in:
             facts.append(tr("part of Hearth"))
         if self.entry.in_place:
@@ -147,13 +154,15 @@ class ModelPopup(QFrame):
 
     Signals:
         chosen, load_requested, unload_requested: with a model's name.
-        import_requested: the user wants to add a model.
+        import_requested: the user wants to add a model's folder.
+        file_requested: the user wants to add a model's file.
     """
 
     chosen = Signal(str)
     load_requested = Signal(str)
     unload_requested = Signal(str)
     import_requested = Signal()
+    file_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
@@ -171,10 +180,14 @@ class ModelPopup(QFrame):
         self.import_button = QPushButton(tr("Import a model folder…"), self)
         self.import_button.setObjectName("popupFooter")
         self.import_button.clicked.connect(self._on_import)
+        self.file_button = QPushButton(tr("Import a GGUF file…"), self)
+        self.file_button.setObjectName("popupFooter")
+        self.file_button.clicked.connect(self._on_file)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(1, 1, 1, 6)
         layout.addWidget(area, 1)
         layout.addWidget(self.import_button)
+        layout.addWidget(self.file_button)
 
     def show_models(
         self, entries: list[ModelEntry], statuses: dict[str, ModelStatus], current: str | None
@@ -206,7 +219,7 @@ class ModelPopup(QFrame):
         """Show the list under `button`, with the keyboard in it."""
         self.ensurePolished()
         rows = self._column.heightForWidth(_POPUP_WIDTH - 2)
-        wanted = rows + self.import_button.sizeHint().height() + 20
+        wanted = rows + 2 * self.import_button.sizeHint().height() + 20
         self.resize(_POPUP_WIDTH, min(_POPUP_HEIGHT, wanted))
         self.move(button.mapToGlobal(QPoint(0, button.height() + 4)))
         self.show()
@@ -229,13 +242,19 @@ class ModelPopup(QFrame):
         self.hide()
         self.import_requested.emit()
 
+    @Slot()
+    def _on_file(self) -> None:
+        self.hide()
+        self.file_requested.emit()
+
 
 class ModelPicker(QToolButton):
     """The button with the name and state of the model that answers.
 
     Signals:
         chosen, load_requested, unload_requested: with a model's name.
-        import_requested: the user wants to add a model.
+        import_requested: the user wants to add a model's folder.
+        file_requested: the user wants to add a model's file.
         opened: the list is about to be shown.
     """
 
@@ -243,6 +262,7 @@ class ModelPicker(QToolButton):
     load_requested = Signal(str)
     unload_requested = Signal(str)
     import_requested = Signal()
+    file_requested = Signal()
     opened = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -259,6 +279,7 @@ class ModelPicker(QToolButton):
         self.popup.load_requested.connect(self.load_requested)
         self.popup.unload_requested.connect(self.unload_requested)
         self.popup.import_requested.connect(self.import_requested)
+        self.popup.file_requested.connect(self.file_requested)
         self.clicked.connect(self.open)
         self._show_button()
 
@@ -309,7 +330,8 @@ class ModelPicker(QToolButton):
             self.setAccessibleName(tr("Model: none chosen"))
             return
         status = self.status(self._current)
-        text = self._current
+        current = next((entry for entry in self._entries if entry.name == self._current), None)
+        text = marked_name(current) if current else self._current
         if status.state is ModelState.LOADING:
             text = loading_text(status)
         self.setText(text + "  ▾")

@@ -14,12 +14,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from hearth.child_process import log_to_stderr
 from hearth.engine.backend import Backend
+from hearth.engine.host.loading import load_backend
 from hearth.engine.host.pipe import FrameInvalid, Pipe, PipeClosed
 from hearth.engine.host.protocol import (
     VERSION,
@@ -210,22 +210,6 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
-def load_ort_backend(load: Load, on_preparing: Callable[[float], None]) -> Backend:
-    """Open the folder, check it and load it with onnxruntime."""
-    # Imported here, so that the protocol and the loop can be used and tested without onnxruntime.
-    from hearth.engine.ort_backend import OrtBackend
-    from hearth.model_folder.folder import ModelFolder
-
-    folder = ModelFolder.open(Path(load.folder), [Path(root) for root in load.roots])
-
-    def open_draft_folder() -> ModelFolder | None:
-        if not load.draft_folder:
-            return None
-        return ModelFolder.open(Path(load.draft_folder), [Path(root) for root in load.draft_roots])
-
-    return OrtBackend(folder, load.name, load.options, open_draft_folder, load.roots, on_preparing)
-
-
 def main() -> int:
     """Serve on standard input and output. What native code prints must not get between the frames."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -235,7 +219,7 @@ def main() -> int:
     log_to_stderr()
     pipe: Pipe[Any] = Pipe(reader, writer, HostRequest)
     try:
-        code = EngineHost(pipe, load_ort_backend).serve()
+        code = EngineHost(pipe, load_backend).serve()
     except PipeClosed:
         code = 0
     # Not a return: onnxruntime's threads and 100 MB frees are not worth waiting for.

@@ -14,6 +14,7 @@ import msgspec
 from hearth.engine.outputs import ErrorInfo, RequestOutput
 from hearth.engine.providers.choices import DeviceOptions
 from hearth.engine.sampling_params import SamplingParams
+from hearth.model_folder.manifest import GENAI, RemoteModel
 
 VERSION = 1
 MAX_FRAME_BYTES = 256 << 20
@@ -104,6 +105,10 @@ class Load(msgspec.Struct, tag="load", kw_only=True):
     """The first message: load this model.
 
     Attributes:
+        folder: where it lies; its file, for a format of files.
+        format: of the model's manifest.
+        architecture: for a format whose files do not say it.
+        remote, secret: where a remote model runs, and the key for it.
         draft_folder, draft_roots: where the model lies that guesses; an empty folder takes none.
         language: what errors give as their reasons is in this one.
     """
@@ -116,6 +121,10 @@ class Load(msgspec.Struct, tag="load", kw_only=True):
     draft_folder: str = ""
     draft_roots: list[str] = []
     language: str = "en"
+    format: str = GENAI
+    architecture: str = ""
+    remote: RemoteModel | None = None
+    secret: str = ""
 
 
 class Submit(msgspec.Struct, tag="submit", kw_only=True):

@@ -15,6 +15,7 @@ from hearth.engine.host.protocol import ModelInfo
 from hearth.errors import RequestInvalid
 from hearth.hardware.machine import read_machine
 from hearth.i18n import tr
+from hearth.paths import log_file
 from hearth.services.benchmark.figures import Figure, Key, What
 from hearth.services.benchmark.file_cache import evict
 from hearth.services.benchmark.hearth_side import HearthSide
@@ -23,6 +24,7 @@ from hearth.services.benchmark.private_memory import Peak, private_bytes
 from hearth.services.benchmark.side import SHORT_PROMPT, Forced, Side
 from hearth.services.engine_options import engine_options, with_threads
 from hearth.services.hearth import Hearth
+from hearth.services.model_pool import ModelPool
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +75,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         is_packed: its weights were mapped from their packed form, as this machine's next load of it would do.
         kv_cache_type: what its keys and values were, such as "float32" or "int8".
         kv_cache_noise: relative RMS error of the logits that int8 ones bring, against float ones; None for those.
-        peer: the other engine and its version; None where there was none.
+        peer: the other engine and its version, or the other model; None where there was none.
     """
 
     model: str
@@ -89,9 +91,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure_model(
-    opened: Hearth, name: str, plan: Plan, *, threads: int = 0, peer: PeerOptions | None = None
+    opened: Hearth,
+    name: str,
+    plan: Plan,
+    *,
+    threads: int = 0,
+    peer: PeerOptions | None = None,
+    beside: str | None = None,
 ) -> Report:
-    """Measure a model by its name or alias; 0 threads leaves them to the settings.
+    """Measure a model by its name or alias, and by turns a peer or another model; 0 threads leaves them to the settings.
 
     Raises:
         HearthError: there is none, it cannot do what the plan asks, or a side failed.
@@ -101,15 +109,24 @@ def measure_model(
     options = msgspec.structs.replace(
         engine_options(opened.config.engine, read_machine()), drafts=False, kv_store_bytes=0
     )
-    if threads or peer:  # both sides have the same
+    if threads or peer or beside:  # both sides have the same
         options = with_threads(options, threads or options.threads)
     entry = opened.models.get(name)
-    ours = HearthSide(opened.pool, entry, options)
-    other = None if peer is None else PeerSide(peer, options.threads)
+    # A pool of its own: what the user's answers need of the app's is left alone.
+    pool = ModelPool(opened.models, options, log_file=log_file())
+    ours = HearthSide(pool, entry, options)
+    other: HearthSide | PeerSide | None = None
+    if beside is not None:
+        other = HearthSide(pool, opened.models.get(beside), options)
+        if other.name == ours.name:
+            raise RequestInvalid(reason=tr("{name} cannot be measured beside itself", name=ours.name))
+    elif peer is not None:
+        other = PeerSide(peer, options.threads)
     try:
         benchmark = Benchmark(ours, other, plan)
         figures = benchmark.run()
     finally:
+        pool.close()
         if other is not None:
             other.unload()
     return Report(
@@ -119,7 +136,7 @@ def measure_model(
         is_packed=benchmark.info.is_packed,
         kv_cache_type=benchmark.info.kv_cache_type,
         kv_cache_noise=benchmark.info.kv_cache_noise,
-        peer=None if other is None else other.version,
+        peer=None if other is None else _title(other),
         generate_tokens=plan.generate_tokens,
         repeat=plan.repeat,
         figures=figures,
@@ -136,7 +153,7 @@ class Benchmark:
     """
 
     ours: HearthSide
-    other: PeerSide | None
+    other: HearthSide | PeerSide | None
     plan: Plan
     info: ModelInfo = field(init=False)
     _runs: dict[Key, dict[Side, list[float]]] = field(init=False, default_factory=dict)
@@ -172,6 +189,8 @@ class Benchmark:
                 side.load()
         self.info = self.ours.info()
         self.plan = self.plan.fitted(self.info)
+        if isinstance(self.other, HearthSide):
+            self.plan = self.plan.fitted(self.other.info())
         for _ in range(self.plan.repeat):
             for side in self._sides:
                 side.unload()
@@ -220,6 +239,10 @@ class Benchmark:
 
     def _note(self, side: Side, key: Key, value: float) -> None:
         self._runs.setdefault(key, {}).setdefault(side, []).append(value)
+
+
+def _title(side: HearthSide | PeerSide) -> str:
+    return side.name if isinstance(side, HearthSide) else side.version
 
 
 def _at_most(numbers: tuple[int, ...], most: int) -> tuple[int, ...]:

@@ -15,7 +15,9 @@ from hearth.engine.outputs import Usage
 from hearth.engine.sampling_params import SamplingParams
 from hearth.errors import ModelUnloaded
 from hearth.model_folder.folder import ModelFolder
+from hearth.model_folder.manifest import GENAI
 from hearth.models.registry import ModelEntry
+from hearth.models.source import entry_files
 from hearth.services.benchmark.noise import hearth_noise
 from hearth.services.benchmark.side import SHORT_PROMPT, Forced, Loading, random_tokens
 from hearth.services.model_pool import ModelPool
@@ -31,13 +33,18 @@ class HearthSide:
         self._options = options
         self._worker: ModelWorker | None = None
 
+    @property
+    def name(self) -> str:
+        return self._entry.name
+
     def files(self) -> Sequence[Path]:
+        files = [self._entry.path / name for name in entry_files(self._entry)]
         packed = Path(self._options.packed_folder).rglob("*.data") if self._options.packed_bytes else ()
-        return [*self._folder().files(), *packed]
+        return [*files, *(packed if self._entry.format == GENAI else ())]
 
     def load(self) -> Loading:
         loading = self._load()
-        if self._options.packed_bytes and not self.info().is_packed:
+        if self._entry.format == GENAI and self._options.packed_bytes and not self.info().is_packed:
             # So that nothing is packed beside a measurement.
             self._options = msgspec.structs.replace(self._options, packed_bytes=0)
             self.unload()
@@ -89,10 +96,9 @@ class HearthSide:
             return shared_speed(list(threads.map(stream, range(streams))))
 
     def noise(self, forced: Forced) -> float | None:
-        return hearth_noise(self._folder(), self._options, forced)
-
-    def _folder(self) -> ModelFolder:
-        return ModelFolder.open(self._entry.path)
+        if self._entry.format != GENAI:  # nobody can tell what another engine rounds
+            return None
+        return hearth_noise(ModelFolder.open(self._entry.path), self._options, forced)
 
     def _loaded(self) -> ModelWorker:
         if self._worker is None:

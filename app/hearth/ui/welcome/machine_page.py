@@ -7,7 +7,8 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
 
 from hearth.i18n import mark, ntr, tr
-from hearth.services.model_sizes import Fit, ModelSizes
+from hearth.models.fit import Fit
+from hearth.services.model_sizes import ModelSizes
 from hearth.ui import theme
 from hearth.ui.theme import Space
 from hearth.ui.welcome.page import WelcomePage, label
@@ -77,7 +78,7 @@ class MachinePage(WelcomePage):
         speed = size_text(round(sizes.bandwidth))
         self.values["processor"].setText(f"{machine.cpu} · {cores}")
         self.values["memory"].setText(
-            tr("{size}, moving {speed} a second", size=memory_text(machine.memory_bytes), speed=speed)
+            tr("{size}, read at {speed} a second", size=memory_text(machine.memory_bytes), speed=speed)
         )
         for fit in Fit:
             self.values[fit].setText(_sizes_text(sizes.those_that(fit)))

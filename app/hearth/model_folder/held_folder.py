@@ -1,0 +1,70 @@
+"""A folder that one process works in at a time, however that process ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+_LOCK = "lock"
+
+
+class FolderHeld(Exception):
+    """Another process, or another part of this one, works in the folder."""
+
+
+@contextmanager
+def held_folder(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
+    """Nobody else holds the folder meanwhile; it is made where it is missing.
+
+    Args:
+        patience_seconds: how long to wait for whoever holds it.
+
+    Raises:
+        FolderHeld: somebody else does.
+        OSError: it cannot be made.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / _LOCK).open("ab") as stream:
+            if _lock(stream) and _is_current(stream, folder):
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise FolderHeld
+        time.sleep(0.1)
+
+
+def _is_current(stream: IO[bytes], folder: Path) -> bool:
+    """Whether the file is still the one in the folder: its last holder may have deleted it."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), (folder / _LOCK).stat())
+    except FileNotFoundError:
+        return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(stream: IO[bytes]) -> bool:
+        """Lock the file until it is closed, however its process ends; whether nobody else has."""
+        try:
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+else:
+    import fcntl
+
+    def _lock(stream: IO[bytes]) -> bool:
+        """Lock the file until it is closed, however its process ends; whether nobody else has."""
+        try:
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

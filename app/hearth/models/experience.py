@@ -1,0 +1,117 @@
+"""What this machine has shown of itself and of the models that ran on it, kept in a file: estimates learn from it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from hearth.models.fit import Correction
+
+log = logging.getLogger(__name__)
+
+_FORMAT = 1
+_MAX_BYTES = 1 << 20
+# Models come and go; what the oldest have shown is forgotten.
+_MOST = 200
+# A measurement beyond these was of something else: a machine that slept, or a host that swapped.
+_LEAST_FACTOR, _MOST_FACTOR = 0.1, 10.0
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """One model beside its estimate without any correction.
+
+    Attributes:
+        model: its digest.
+        name: of the model, for people.
+        write, read: measured speeds as factors on the expected ones; 0 where they were not measured.
+        working_bytes: by how much it took more memory than expected.
+    """
+
+    model: str
+    name: str
+    write: float = 0.0
+    read: float = 0.0
+    working_bytes: int = 0
+
+
+class Experience(msgspec.Struct, frozen=True, kw_only=True):
+    """All that was measured on one machine; nothing of it counts on another one.
+
+    Attributes:
+        machine: processor, cores and instruction sets.
+        bandwidth, compute: as `models/fit.py` has them; 0 where they were not measured.
+        measurements: how often that was done; other programs make it slower, never faster, so the best counts.
+    """
+
+    format: int = _FORMAT
+    machine: str = ""
+    bandwidth: float = 0.0
+    compute: float = 0.0
+    measurements: int = 0
+    models: tuple[Shown, ...] = ()
+
+    def correction(self, model: str = "") -> Correction:
+        """What this model has shown; for one that has not run yet, what the others have in the mean."""
+        own = [shown for shown in self.models if shown.model == model]
+        return Correction(
+            write=_middle([shown.write for shown in own] or [shown.write for shown in self.models]),
+            read=_middle([shown.read for shown in own] or [shown.read for shown in self.models]),
+            working_bytes=round(median([shown.working_bytes for shown in own or self.models] or [0])),
+        )
+
+    def with_speed(self, bandwidth: float, compute: float) -> Experience:
+        """The same after another measurement of the machine; what models have shown stays as fast as it was."""
+        best, most = max(bandwidth, self.bandwidth), max(compute, self.compute)
+        models = tuple(
+            msgspec.structs.replace(
+                shown,
+                write=shown.write * (self.bandwidth / best if self.bandwidth else 1.0),
+                read=shown.read * (self.compute / most if self.compute else 1.0),
+            )
+            for shown in self.models
+        )
+        return msgspec.structs.replace(
+            self, bandwidth=best, compute=most, measurements=self.measurements + 1, models=models
+        )
+
+    def with_shown(self, shown: Shown) -> Experience:
+        """The same with this model's new figures in the place of its old ones."""
+        others = [known for known in self.models if known.model != shown.model]
+        return msgspec.structs.replace(self, models=(*others[1 - _MOST :], shown))
+
+
+def read_experience(file: Path, machine: str) -> Experience:
+    """What is kept of this machine; nothing where the file is not there, damaged, or another machine's."""
+    try:
+        with file.open("rb") as stream:
+            found = msgspec.json.decode(stream.read(_MAX_BYTES), type=Experience)
+    except FileNotFoundError:
+        found = Experience()
+    except (OSError, msgspec.MsgspecError) as error:
+        log.warning("%s cannot be read, so this machine is measured anew: %s", file, error)
+        found = Experience()
+    if (found.format, found.machine) == (_FORMAT, machine):
+        return found
+    return Experience(machine=machine)
+
+
+def write_experience(file: Path, experience: Experience) -> None:
+    """Keep it. Where that fails, the machine is measured again another time, which is a pity and no more."""
+    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(msgspec.json.format(msgspec.json.encode(experience), indent=2) + b"\n")
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s cannot be written: %s", file, error)
+
+
+def _middle(factors: list[float]) -> float:
+    return median([factor for factor in factors if _LEAST_FACTOR <= factor <= _MOST_FACTOR] or [1.0])

@@ -1,0 +1,33 @@
+"""Where the hub is, and whether it may be asked at all."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+_DEFAULT = "https://huggingface.co"
+
+
+def endpoint() -> str:
+    """The hub's address: that of `HF_ENDPOINT`, where a mirror is named."""
+    return (os.environ.get("HF_ENDPOINT") or _DEFAULT).rstrip("/")
+
+
+def host() -> str:
+    """The hub's name, for people."""
+    return urlsplit(endpoint()).netloc or endpoint()
+
+
+def page(*parts: str) -> str:
+    """The address of a page on the hub."""
+    return "/".join((endpoint(), *parts))
+
+
+def token_page() -> str:
+    """Where a token is made."""
+    return page("settings", "tokens")
+
+
+def is_offline() -> bool:
+    """Whether `HEARTH_OFFLINE` forbids every connection."""
+    return os.environ.get("HEARTH_OFFLINE", "").lower() not in ("", "0", "false", "no")

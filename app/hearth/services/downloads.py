@@ -1,0 +1,417 @@
+"""Models on their way from the hub: a queue that outlives the program, with pause, cancel and progress.
+
+Each download is a folder beside the models, `.downloads/<id>`, which says what is wanted and has what is there, so the
+queue is what lies on the disk: a window that starts, and a command in another process, find the same one.
+
+How a front uses it:
+
+- `hub.look(name)` tells what a repository has, and `add` puts one choice of it into the queue.
+- `start` has the queue worked on, one download at a time, on a thread of its own. A window calls it when it is up,
+  which goes on with what the last run of the program left, and after each `add` or `resume`. It returns at once.
+- `list` gives every download as it is now: for a window that has just started, or opens its page. Then `changes` tells
+  whatever happens, on the thread of the download, or on the one that called `add`, `pause`, `resume` or `cancel`:
+  `DownloadStatus` several times a second while one runs, and at each change of its state; `DownloadDone` when it has
+  arrived, and `DownloadRemoved` when it was cancelled, after which it is not listed any more.
+- `run` is for a command that waits for the one download: it fetches on the calling thread, whatever the queue does.
+
+A download that another process runs is listed as running, `elsewhere`; it cannot be paused or cancelled from here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hearth.errors import DownloadNotFound, DownloadStopped, HearthError
+from hearth.model_folder.manifest import VERSION, Manifest
+from hearth.models.copying import CancelledCallback
+from hearth.models.hub.address import page
+from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
+from hearth.models.hub.choices import Choice, Format
+from hearth.models.hub.download_folder import DownloadFolder, DownloadFolders, DownloadJob, Failure, Wanted
+from hearth.models.hub.shared_files import shared_files
+from hearth.models.names import clean_name
+from hearth.models.registry import ModelEntry, ModelRegistry
+from hearth.models.workspace import DOWNLOADS
+from hearth.services.download_events import (
+    DownloadDone,
+    DownloadEvent,
+    DownloadRemoved,
+    DownloadState,
+    DownloadStatus,
+)
+from hearth.services.events import Listeners
+from hearth.services.threads import JoinableThread, ThreadFactory, plain_thread
+
+if TYPE_CHECKING:
+    from hearth.models.hub.fetch import FetchProgress
+    from hearth.models.hub.repository import Repository
+
+log = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Running:
+    """The download that the queue's thread has in hand.
+
+    Attributes:
+        stop: what becomes of it when it has stopped; None while it shall go on.
+        remove: whether it is deleted then.
+    """
+
+    id: str
+    stop: Wanted | None = None
+    remove: bool = False
+
+    def is_stopped(self) -> bool:
+        return self.stop is not None
+
+    def wanted(self) -> Wanted:
+        return self.stop or Wanted.PAUSED
+
+
+_STATES = {
+    Wanted.FETCHED: DownloadState.QUEUED,
+    Wanted.PAUSED: DownloadState.PAUSED,
+    Wanted.FAILED: DownloadState.FAILED,
+}
+
+
+class Downloads:
+    """The queue of one models folder. Any thread may call; all but `start` read and write files, so no main thread.
+
+    Attributes:
+        changes: tells what happens to downloads.
+    """
+
+    def __init__(self, models: ModelRegistry, *, thread_factory: ThreadFactory = plain_thread) -> None:
+        self.changes: Listeners[DownloadEvent] = Listeners()
+        self._models = models
+        self._thread_factory = thread_factory
+        self._lock = Lock()
+        self._thread: JoinableThread | None = None
+        self._current: _Running | None = None
+        self._tried = set[str]()  # by the thread that works now
+        self._closed = False
+
+    def list(self) -> list[DownloadStatus]:
+        """Every download, in the order of the queue."""
+        with self._lock:
+            here = self._current.id if self._current is not None else None
+        found = []
+        for folder, job in self._folders.list():
+            elsewhere = folder.id != here and folder.is_held()
+            state = DownloadState.RUNNING if elsewhere or folder.id == here else _STATES[job.wanted]
+            found.append(replace(_status(folder, job, state), elsewhere=elsewhere))
+        return found
+
+    def add(self, repository: Repository, choice: Choice, name: str | None = None) -> DownloadStatus:
+        """Put it into the queue; what is there of an earlier try is gone on with. `start` then has it fetched.
+
+        Args:
+            name: of the model; from its repository or file by default. A checkpoint is named by its repository.
+
+        Raises:
+            ModelNameInvalid, ModelNameTaken: the model cannot have that name.
+            DownloadBusy: it is being fetched.
+            ModelFolderMissing, ModelsFolderUnusable, ModelsBusy, DiskFull, HomeUnwritable: it cannot be noted.
+        """
+        job = DownloadJob(
+            repository=repository.name,
+            commit=repository.commit,
+            licence=repository.licence,
+            choice=choice,
+            name=_name(repository.name, choice, name),
+            source=page(repository.name),
+            added_at=datetime.now(UTC),
+        )
+        if job.format is not Format.CHECKPOINT and self._arrived(job) is None:
+            self._models.check_free(job.name)
+        with self._models.fetching():
+            folder = self._folders.of(job.repository, choice.name)
+            with folder.held():
+                with suppress(HearthError):  # there is none yet
+                    job = msgspec.structs.replace(job, added_at=folder.read().added_at)
+                folder.keep_only(job)
+                folder.write(job)
+        with self._lock:
+            self._tried.discard(folder.id)
+        status = _status(folder, job, DownloadState.QUEUED)
+        self.changes.emit(status)
+        return status
+
+    def start(self) -> None:
+        """Have the queue worked on. Returns at once."""
+        with self._lock:
+            if self._closed or self._thread is not None:
+                return
+            self._thread = self._thread_factory(self._work, "downloads")
+            self._thread.start()
+
+    def run(
+        self,
+        download: str,
+        *,
+        progress: Callable[[DownloadStatus], None] = lambda _status: None,
+        cancelled: CancelledCallback = lambda: False,
+    ) -> ModelEntry | CheckpointEntry:
+        """Fetch one download now, on this thread; the model or checkpoint that it has become.
+
+        Whatever stops this, the list of models has the whole model or nothing, and what is fetched is kept. It is
+        paused where `cancelled` or Ctrl+C stopped it, failed where an error did, and still queued after a kill.
+
+        Args:
+            progress: called several times a second, on this thread.
+            cancelled: asked as often; True stops.
+
+        Raises:
+            DownloadNotFound: there is none of that id.
+            DownloadBusy: another thread or process fetches it.
+            DownloadStopped: `cancelled` said so.
+            DownloadRoom, DiskFull, HomeUnwritable, ModelFolderMissing, ModelsFolderUnusable: it cannot be stored.
+            FileNotAsListed: a file is not what the repository lists.
+            RepositoryNotFound, RevisionNotFound, RepositoryGated, HubRefused, TokenRefused: the hub does not give it.
+            HubOffline, HubUnreachable, HubBusy, HubFailed: the hub cannot be reached.
+            ModelsBusy: the models are being moved.
+            HearthError: whatever is wrong with the model.
+        """
+        return self._fetch(download, progress, cancelled, lambda: Wanted.PAUSED)
+
+    def pause(self, download: str) -> None:
+        """Stop it where it is, until `resume`.
+
+        Raises:
+            DownloadNotFound: there is none of that id.
+            DownloadBusy: it runs in another process.
+        """
+        if not self._stop_running(download, Wanted.PAUSED):
+            self._want(download, Wanted.PAUSED)
+
+    def resume(self, download: str) -> None:
+        """Put a paused or failed one back into the queue; `start` then has it fetched.
+
+        Raises:
+            DownloadNotFound: there is none of that id.
+            DownloadBusy: it runs in another process.
+        """
+        if not self._is_running(download):
+            self._want(download, Wanted.FETCHED)
+
+    def cancel(self, download: str) -> None:
+        """Stop it, and delete what is there of it.
+
+        Raises:
+            DownloadNotFound: there is none of that id.
+            DownloadBusy: it runs in another process.
+            HomeUnwritable: it cannot be deleted.
+        """
+        if not self._stop_running(download, Wanted.PAUSED, remove=True):
+            folder, _ = self._find(download)
+            self._remove(folder)
+
+    def close(self) -> None:
+        """Stop; what was running is gone on with when the queue is next started."""
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+            if self._current is not None and self._current.stop is None:
+                self._current.stop = Wanted.FETCHED
+        if thread is not None:
+            thread.join(_CLOSE_SECONDS)
+
+    @property
+    def _folders(self) -> DownloadFolders:
+        return DownloadFolders(self._models.root / DOWNLOADS)
+
+    def _work(self) -> None:
+        """The queue's thread: whatever is wanted, one after the other."""
+        while (current := self._next()) is not None:
+            try:
+                self._fetch(current.id, lambda _status: None, current.is_stopped, current.wanted)
+            except HearthError as error:
+                log.info("the download %s ended by %s", current.id, error.code)
+            except Exception:
+                # A defect must not keep the others from being fetched.
+                log.exception("the download %s failed", current.id)
+            with self._lock:
+                self._current = None
+            if current.remove:
+                with suppress(HearthError):  # its files stay until somebody cancels it again
+                    self._remove(self._folders.get(current.id))
+
+    def _next(self) -> _Running | None:
+        """The next download that waits; one that did not end well is not tried twice in a row."""
+        with self._lock:
+            for folder, job in [] if self._closed else self._folders.list():
+                if job.wanted is Wanted.FETCHED and folder.id not in self._tried:
+                    self._tried.add(folder.id)
+                    self._current = _Running(folder.id)
+                    return self._current
+            self._thread = None
+            self._tried.clear()
+            return None
+
+    def _fetch(
+        self,
+        download: str,
+        progress: Callable[[DownloadStatus], None],
+        cancelled: CancelledCallback,
+        when_stopped: Callable[[], Wanted],
+    ) -> ModelEntry | CheckpointEntry:
+        folder, _ = self._find(download)
+        with self._models.fetching(), folder.held():
+            _, job = self._find(download)  # as whoever held it last left it
+
+            def tell(at: FetchProgress) -> None:
+                progress(self._tell(folder, job, at))
+
+            try:
+                entry = self._arrived(job) or self._bring(folder, job, tell, cancelled)
+            except DownloadStopped:
+                self._note(folder, job, when_stopped())
+                raise
+            except HearthError as error:
+                self._note(folder, job, Wanted.FAILED, Failure(error.code, error.params))
+                raise
+            except BaseException:  # Ctrl+C
+                self._note(folder, job, Wanted.PAUSED)
+                raise
+            folder.delete()
+        self._folders.remove(folder)
+        log.info("%s was fetched from %s", job.name, job.source)
+        self.changes.emit(DownloadDone(download, entry))
+        return entry
+
+    def _bring(
+        self,
+        folder: DownloadFolder,
+        job: DownloadJob,
+        tell: Callable[[FetchProgress], None],
+        cancelled: CancelledCallback,
+    ) -> ModelEntry | CheckpointEntry:
+        """Fetch what is missing, and give the whole its place."""
+        # Its libraries take a while to come, and no start needs them.
+        from hearth.models.hub.client import HubClient
+        from hearth.models.hub.fetch import Fetch
+        from hearth.models.hub.token import read_token
+
+        checkpoints = Checkpoints(self._models.root)
+        shared = shared_files([*self._models.folders(), *(entry.path for entry in checkpoints.list())])
+        files = Fetch(HubClient(read_token()), job, folder, shared).run(tell, cancelled)
+        manifest = Manifest(
+            version=VERSION,
+            name=job.name,
+            format=job.format.value,
+            source=job.source,
+            revision=job.commit,
+            licence=job.licence,
+            imported_at=datetime.now(UTC),
+            files=files,
+        )
+        if job.format is Format.CHECKPOINT:
+            return checkpoints.add(folder.files, manifest)
+        return self._models.add_fetched(folder.files, manifest)
+
+    def _arrived(self, job: DownloadJob) -> ModelEntry | CheckpointEntry | None:
+        """What the download has become already, before somebody was killed or asked again."""
+        entry: ModelEntry | CheckpointEntry | None
+        if job.format is Format.CHECKPOINT:
+            entry = Checkpoints(self._models.root).get(job.repository)
+        else:
+            entry = next((entry for entry in self._models.list() if entry.name == job.name), None)
+        if entry is None or (entry.manifest.source, entry.manifest.revision) != (job.source, job.commit):
+            return None
+        paths = {job.choice.local_path(file) for file in job.choice.files}
+        return entry if paths == entry.manifest.files.keys() else None
+
+    def _find(self, download: str) -> tuple[DownloadFolder, DownloadJob]:
+        for folder, job in self._folders.list():
+            if folder.id == download:
+                return folder, job
+        raise DownloadNotFound(name=download)
+
+    def _want(self, download: str, wanted: Wanted) -> None:
+        folder, _ = self._find(download)
+        with folder.held():
+            self._note(folder, self._find(download)[1], wanted)
+        with self._lock:
+            self._tried.discard(download)
+
+    def _note(
+        self, folder: DownloadFolder, job: DownloadJob, wanted: Wanted, failure: Failure | None = None
+    ) -> None:
+        """Keep what shall become of it, and tell it. A disk that takes no note keeps the old one."""
+        job = msgspec.structs.replace(job, wanted=wanted, failure=failure)
+        try:
+            folder.write(job)
+        except HearthError as error:
+            log.warning("It cannot be noted that %s is %s: %s", folder.id, wanted, error)
+        self.changes.emit(_status(folder, job, _STATES[wanted]))
+
+    def _stop_running(self, download: str, wanted: Wanted, *, remove: bool = False) -> bool:
+        """Have the queue's thread stop it, if it has it in hand; whether it has."""
+        with self._lock:
+            current = self._current
+            if current is None or current.id != download:
+                return False
+            current.stop, current.remove = wanted, current.remove or remove
+            return True
+
+    def _is_running(self, download: str) -> bool:
+        """Whether the queue's thread has it in hand, and goes on with it."""
+        with self._lock:
+            return (
+                self._current is not None and self._current.id == download and not self._current.is_stopped()
+            )
+
+    def _remove(self, folder: DownloadFolder) -> None:
+        if folder.path.exists():
+            self._folders.remove(folder)
+            self.changes.emit(DownloadRemoved(folder.id))
+
+    def _tell(self, folder: DownloadFolder, job: DownloadJob, at: FetchProgress) -> DownloadStatus:
+        status = replace(
+            _status(folder, job, DownloadState.RUNNING, at.done),
+            bytes_per_second=at.bytes_per_second,
+            seconds_left=at.seconds_left,
+        )
+        self.changes.emit(status)
+        return status
+
+
+def _name(repository: str, choice: Choice, wanted: str | None) -> str:
+    """What it is called: as somebody wants, where it becomes a model."""
+    if choice.format is Format.CHECKPOINT:
+        return repository
+    if wanted is not None:
+        return wanted
+    if choice.format is Format.GGUF:
+        return clean_name(re.sub(r"-\d{5}-of-\d{5}$", "", PurePosixPath(choice.name).stem))
+    return clean_name(PurePosixPath(repository).name)
+
+
+def _status(
+    folder: DownloadFolder, job: DownloadJob, state: DownloadState, done: int | None = None
+) -> DownloadStatus:
+    return DownloadStatus(
+        id=folder.id,
+        repository=job.repository,
+        choice=job.choice.name,
+        format=job.format,
+        name=job.name,
+        state=state,
+        done=folder.bytes_done(job) if done is None else done,
+        total=job.choice.bytes,
+        error=None if job.failure is None else HearthError.from_code(job.failure.code, job.failure.params),
+    )

@@ -1,0 +1,179 @@
+"""Will it fit, will it be fast: `hearth.models.fit` for this machine, its settings, and the forms that models come in.
+
+fits = Fits.open(config)                        # measures the machine, a second the first times; not on a main thread
+choices = fits.of_catalogue(entry)              # by recipe, the default first
+estimate = choices["balanced"].at(4096)         # memory, speeds, verdict and its reason
+advice = advise(choices, "balanced", 4096)      # what would fit better; None where that is as good as it gets
+fits.of_folder(folder), fits.of_config(config), fits.of_gguf(shape, file_bytes)   # other sources
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hearth import paths
+from hearth.config import Config, models_root
+from hearth.engine.host.protocol import EngineOptions
+from hearth.engine.packed_weights import SIZE_FACTOR, wants_packing
+from hearth.hardware.machine import Machine, read_machine
+from hearth.hardware.speed import measure_speed
+from hearth.model_folder.digest import model_digest
+from hearth.model_folder.folder import ModelFolder
+from hearth.model_folder.graph_summary import read_graph
+from hearth.models.catalogue import CatalogueEntry
+from hearth.models.experience import Experience, read_experience, write_experience
+from hearth.models.fit import Correction, Disk, MachineSpec, ModelFit
+from hearth.models.shape import ModelShape
+from hearth.models.weights import Precision, Weights, checkpoint_bytes
+from hearth.quantize.recipe import EMBEDDING, HEAD, Recipe
+from hearth.quantize.recipe_file import DEFAULT_RECIPE, load_recipe
+from hearth.services.device_options import machine_text
+from hearth.services.engine_options import engine_options
+
+# In the order in which they are advised: the smaller ones come after.
+RECIPES = (DEFAULT_RECIPE, "small")
+# Each may meet a machine that is busy.
+_ENOUGH_MEASUREMENTS = 3
+# How much faster than float32 products those of int8 activations with int4 weights are, by what a processor has. The
+# first was measured; the others follow from the width of the instructions.
+_INT8_GAINS = (({"avx512_vnni"}, 1.2), ({"avx_vnni"}, 1.0), ({"i8mm"}, 1.5), ({"asimddp"}, 1.0))
+_PLAIN_GAIN = 0.7
+# numpy's products run on a coprocessor of Apple's that ONNX Runtime's do not use.
+_APPLE_GAIN = 0.25
+
+
+def experience_file() -> Path:
+    """What this machine and its models have shown."""
+    return paths.home() / "fit.json"
+
+
+def read_machine_experience(machine: Machine, *, measured: bool) -> Experience:
+    """What is kept of this machine; with `measured`, its speeds are measured now unless they were often enough."""
+    file = experience_file()
+    experience = read_experience(file, machine_text(machine))
+    if measured and experience.measurements < _ENOUGH_MEASUREMENTS:
+        speed = measure_speed(machine.usable_cores)
+        if speed.bandwidth:
+            experience = experience.with_speed(speed.bandwidth, speed.compute)
+            write_experience(file, experience)
+    return experience
+
+
+def precision_of(recipe: Recipe) -> Precision:
+    """How a recipe keeps matrices, as far as sizes depend on it."""
+    mixed = recipe.mixed
+    return Precision(
+        bits=recipe.bits,
+        block_size=recipe.block_size,
+        symmetric=recipe.symmetric,
+        head_bits=recipe.scheme_for(HEAD).bits,
+        embedding_bits=recipe.scheme_for(EMBEDDING).bits,
+        bits_per_weight=0.0 if mixed is None else mixed.bits_per_weight,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """Estimates for one machine with its settings.
+
+    Attributes:
+        spec: the machine in plain numbers.
+        options: how models run on it.
+        experience: what models have shown on it.
+    """
+
+    machine: Machine
+    spec: MachineSpec
+    options: EngineOptions
+    experience: Experience
+
+    @classmethod
+    def open(cls, config: Config, *, machine: Machine | None = None, measured: bool = True) -> Fits:
+        """Look at this machine. With `measured`, measure it as well, the first three times: a second each."""
+        machine = machine or read_machine()
+        experience = read_machine_experience(machine, measured=measured)
+        options = engine_options(config.engine, machine)
+        spec = MachineSpec(
+            memory_bytes=machine.memory_bytes,
+            cores=options.threads,
+            available_bytes=machine.available_bytes,
+            disk_free_bytes=_disk_free(models_root(config)),
+            bandwidth=experience.bandwidth,
+            compute=experience.compute * _int8_gain(machine),
+            kv_limit_bytes=options.kv_cache_bytes,
+        )
+        return cls(machine, spec, options, experience)
+
+    def of_catalogue(self, entry: CatalogueEntry, recipe: Recipe | None = None) -> dict[str, ModelFit]:
+        """A model of the catalogue, by recipe that it would be quantized with."""
+        return self._by_recipe(entry.shape, entry.checkpoint_bytes, recipe)
+
+    def of_config(
+        self, config: Mapping[str, Any], recipe: Recipe | None = None, *, download: int = 0
+    ) -> dict[str, ModelFit]:
+        """A checkpoint by its `config.json`, by recipe.
+
+        Args:
+            recipe: in the place of the default one.
+            download: bytes of the checkpoint; estimated where 0.
+
+        Raises:
+            ModelFileInvalid: it does not describe a model.
+        """
+        shape = ModelShape.of_config(config)
+        return self._by_recipe(shape, download or checkpoint_bytes(shape), recipe)
+
+    def of_folder(self, folder: ModelFolder) -> ModelFit:
+        """A model folder in onnxruntime-genai's format, as it lies on the disk.
+
+        Raises:
+            OSError: it cannot be read any more.
+        """
+        graph = read_graph(folder.graph_file)
+        shape = ModelShape.of_folder(folder.config, graph, folder.tokenizer_file.stat().st_size)
+        weights = Weights.of_graph(shape, graph.external, folder.bytes)
+        return self._fit(shape, weights, 0, self.experience.correction(model_digest(folder)))
+
+    def of_gguf(self, shape: ModelShape, file_bytes: int) -> ModelFit:
+        """A GGUF file of this shape and size."""
+        weights = Weights.of_gguf(shape, file_bytes)
+        disk = Disk(download=0, model=file_bytes)
+        return ModelFit(shape, weights, self.spec, disk, "float16", False, self.experience.correction())
+
+    def _by_recipe(self, shape: ModelShape, download: int, recipe: Recipe | None) -> dict[str, ModelFit]:
+        recipes = {name: load_recipe(name) for name in RECIPES}
+        if recipe is not None:
+            recipes = {recipe.name: recipe, **recipes}
+        correction = self.experience.correction()
+        return {
+            name: self._fit(shape, Weights.of_shape(shape, precision_of(known)), download, correction)
+            for name, known in recipes.items()
+        }
+
+    def _fit(self, shape: ModelShape, weights: Weights, download: int, correction: Correction) -> ModelFit:
+        packed = round(weights.disk * SIZE_FACTOR) if wants_packing(weights.disk, self.options) else 0
+        if packed > self.options.packed_bytes:
+            packed = 0
+        kv_type = "int8" if self.options.kv_cache_type == "int8" else "float32"
+        disk = Disk(download=download, model=weights.disk, packed=packed)
+        return ModelFit(shape, weights, self.spec, disk, kv_type, bool(packed), correction)
+
+
+def _disk_free(folder: Path) -> int:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
+
+
+def _int8_gain(machine: Machine) -> float:
+    if machine.system.startswith("Darwin"):
+        return _APPLE_GAIN
+    has = set(machine.instruction_sets)
+    return next((gain for needed, gain in _INT8_GAINS if needed <= has), _PLAIN_GAIN)

@@ -1,0 +1,194 @@
+"""`hearth models pull`, `search`, `login` and `logout`, against a hub that runs here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import keyring
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.backends import fail
+
+from checkpoints import write_llama
+from command_line import hearth
+from hearth.models.hub.patience import Patience
+from hearth.paths import models_folder
+from hub_repositories import CHECKPOINT, GENAI, GGUF, noise, small_repositories
+from hub_server import HubRepository, HubServer
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, HubRepository]:
+    folder = tmp_path_factory.mktemp("hub")
+    found = small_repositories(folder / "model")
+    write_llama(folder / "llama")
+    files = {file.name: file.read_bytes() for file in (folder / "llama").iterdir()}
+    return found | {"org/Llama": HubRepository(files, config={"model_type": "llama"})}
+
+
+@pytest.fixture
+def server(repositories: dict[str, HubRepository], monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    with HubServer(repositories) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        monkeypatch.delenv("HEARTH_HUB_TOKEN", raising=False)
+        monkeypatch.setattr(
+            "hearth.models.hub.client.PATIENCE", Patience(first_seconds=0.0, longest_seconds=0.0)
+        )
+        yield server
+
+
+class KeyStore(KeyringBackend):
+    """A key store in memory, where this machine has none that a test may use."""
+
+    priority = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.kept[service, username]
+
+
+@pytest.fixture
+def key_store() -> Iterator[KeyStore]:
+    before, store = keyring.get_keyring(), KeyStore()
+    keyring.set_keyring(store)
+    yield store
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def no_key_store() -> Iterator[None]:
+    before = keyring.get_keyring()
+    keyring.set_keyring(fail.Keyring())
+    yield
+    keyring.set_keyring(before)
+
+
+def test_a_model_is_pulled_and_listed(server: HubServer) -> None:
+    made = hearth("models", "pull", GENAI, "--name", "mine", "--json").json
+    assert (made["name"], made["format"]) == ("mine", "onnxruntime-genai")
+    assert made["source"] == f"{server.endpoint}/{GENAI}"
+    assert [model["name"] for model in hearth("models", "list", "--json").json] == ["mine"]
+    assert "is whole" in hearth("models", "verify", "mine").out
+
+
+def test_a_checkpoint_is_pulled_and_quantized_by_its_name(server: HubServer) -> None:
+    said = hearth("models", "pull", "org/Llama")
+    assert said.code == 0, said.err
+    assert "hearth quantize org/Llama NAME" in said.out
+    assert hearth("models", "list", "--json").json == []
+    made = hearth("quantize", "org/llama", "mine", "--recipe", "int8", "--block-size", "16", "--json").json
+    assert made["name"] == "mine"
+
+
+def test_which_file_is_asked_in_one_line(server: HubServer) -> None:
+    assert "small-q4_k_m.gguf. Choose one of them with --file." in hearth("models", "pull", GGUF).error_line()
+    assert hearth("models", "pull", GGUF, "--file", "*q4*", "--json").json["name"] == "small-q4_k_m"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["../../etc"], "cannot be the name of a repository"),
+        (["org/../../name"], "cannot be the name of a repository"),
+        (["org/vanished"], "There is no repository org/vanished"),
+        ([f"{CHECKPOINT}@v9"], "has no revision v9"),
+        ([GENAI, "--name", "a/b"], "cannot be the name of a model"),
+        ([GGUF, "--file", "*q5*"], "fits “*q5*”"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_nothing_is_left(
+    server: HubServer, arguments: list[str], line: str
+) -> None:
+    assert line in hearth("models", "pull", *arguments).error_line()
+    assert hearth("models", "list", "--json").json == []
+    assert not models_folder().exists() or not list(models_folder().iterdir())
+
+
+def test_offline_is_one_line_for_each_command(
+    server: HubServer, key_store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEARTH_OFFLINE", "1")
+    for command in (["pull", GENAI], ["search", "small"]):
+        assert "stay offline" in hearth("models", *command).error_line()
+    assert "stay offline" in hearth("models", "login", stdin="token\n").error_line()
+    assert server.requests == []
+
+
+def test_search_shows_files_and_sizes(server: HubServer) -> None:
+    lines = hearth("models", "search", "small").out.splitlines()
+    assert lines[0].split() == ["REPOSITORY", "FORMAT", "SIZE"]
+    assert any(line.split() == ["small-q4_k_m.gguf", "gguf", "8.19", "kB"] for line in lines)
+    found = hearth("models", "search", "small", "gguf", "--json").json
+    assert [one["repository"] for one in found] == [GGUF]
+    assert found[0]["models"][1] == {"name": "small-q4_k_m.gguf", "format": "gguf", "bytes": 8192}
+    assert "has nothing of that name" in hearth("models", "search", "nonsense").err
+
+
+def test_a_token_is_kept_in_the_key_store_and_used(server: HubServer, key_store: KeyStore) -> None:
+    server.tokens["hf_good"] = "somebody"
+    server.repositories["org/gated"] = HubRepository(
+        server.repositories[GENAI].files, gated=True, accepted={"hf_good"}
+    )
+    assert "accepted its terms" in hearth("models", "pull", "org/gated").error_line()
+    account = hearth("models", "login", "--json", stdin="hf_good\n").json
+    assert account["name"] == "somebody"
+    assert list(key_store.kept.values()) == ["hf_good"]
+    assert hearth("models", "pull", "org/gated", "--json").json["name"] == "gated"
+    assert hearth("models", "logout").code == 0
+    assert key_store.kept == {}
+    assert "no token" in hearth("models", "logout").err
+
+
+def test_a_token_that_is_refused_is_not_kept(server: HubServer, key_store: KeyStore) -> None:
+    assert "does not accept the token" in hearth("models", "login", stdin="hf_bad\n").error_line()
+    assert "No token was given" in hearth("models", "login", stdin="\n").error_line()
+    assert key_store.kept == {}
+
+
+@pytest.mark.usefixtures("no_key_store")
+def test_without_a_key_store_one_line_says_what_to_do(
+    server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "HEARTH_HUB_TOKEN" in hearth("models", "login", stdin="hf_good\n").error_line()
+    assert hearth("models", "pull", GENAI).code == 0
+    server.tokens["hf_good"] = "somebody"
+    files = server.repositories[GENAI].files
+    server.repositories["org/gated"] = HubRepository(files, gated=True, accepted={"hf_good"})
+    monkeypatch.setenv("HEARTH_HUB_TOKEN", "hf_good")
+    assert hearth("models", "pull", "org/gated").code == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal as Ctrl+C sends it")
+def test_control_c_keeps_what_is_fetched_until_it_is_discarded(server: HubServer) -> None:
+    server.pace = 0.02
+    server.repositories["org/Large"] = HubRepository(
+        {"config.json": b"{}", "model.safetensors": noise(1 << 22)}, config={"model_type": "llama"}
+    )
+    command = [sys.executable, "-m", "hearth", "models", "pull", "org/Large"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as program:
+
+        def stop(sent: int) -> None:
+            if sent > 1 << 20:
+                program.send_signal(signal.SIGINT)
+                server.on_sent = lambda _sent: None
+
+        server.on_sent = stop
+        _, said = program.communicate()
+    assert program.returncode == 130
+    assert "is kept" in said
+    assert (models_folder() / ".downloads").is_dir()
+    assert hearth("models", "pull", "org/large", "--discard").code == 0
+    assert list(models_folder().iterdir()) == []

@@ -1,0 +1,220 @@
+"""The estimate of what a model takes and how fast it is: its arithmetic, and that it errs the right way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hearth.errors import ModelFileInvalid
+from hearth.models.catalogue import find_in_catalogue
+from hearth.models.experience import Experience, Shown, read_experience, write_experience
+from hearth.models.fit import (
+    Correction,
+    Disk,
+    Fit,
+    MachineSpec,
+    ModelFit,
+    advise,
+    contexts_up_to,
+    memory_text,
+)
+from hearth.models.shape import ModelShape
+from hearth.models.weights import Precision, Weights
+from hearth.quantize.recipe_file import load_recipe, recipe_names
+from hearth.services.model_fit import precision_of
+
+GB = 10**9
+ORDER = [Fit.WELL, Fit.SLOWLY, Fit.NOT]
+FOUR_BITS = Precision()
+SHAPE = find_in_catalogue("qwen2.5-1.5b").shape
+
+
+def machine(memory: float = 16, bandwidth: float = 40 * GB, compute: float = 500 * GB) -> MachineSpec:
+    return MachineSpec(memory_bytes=round(memory * 2**30), cores=8, bandwidth=bandwidth, compute=compute)
+
+
+def model_fit(
+    spec: MachineSpec, name: str = "qwen2.5-1.5b", precision: Precision = FOUR_BITS, **more: object
+) -> ModelFit:
+    shape = find_in_catalogue(name).shape
+    weights = Weights.of_shape(shape, precision)
+    return ModelFit(shape, weights, spec, Disk(download=0, model=weights.disk), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("block_size", "disk", "a_weight"),
+    [(32, 4 / 8 + 4 / 32, 4 / 8 + 8 / 32), (128, 4 / 8 + 4 / 128, 4 / 8 + 8 / 128)],
+)
+def test_a_matrix_by_hand(block_size: int, disk: float, a_weight: float) -> None:
+    precision = Precision(bits=4, block_size=block_size)
+    assert precision.disk_bytes(1024, 4096) == 1024 * 4096 * disk
+    assert precision.loaded_bytes(1024, 4096) == 1024 * 4096 * a_weight
+    assert Precision(bits=16).loaded_bytes(8, 8) == 8 * 8 * 4
+
+
+def test_keys_and_values_by_hand() -> None:
+    memory = model_fit(machine()).memory(8192)
+    assert memory.kv == 8192 * 2 * 28 * 2 * 128 * 4
+    assert model_fit(machine(), kv_type="int8").memory(8192).kv == memory.kv // 4
+
+
+def test_a_tied_head_is_loaded_and_its_table_is_the_same_bytes_of_the_file() -> None:
+    tied = Weights.of_shape(SHAPE, Precision())
+    free = Weights.of_shape(replace_shape(SHAPE, tied=False), Precision())
+    assert free.loaded == tied.loaded
+    assert free.disk - tied.disk == Precision().disk_bytes(SHAPE.vocab_size, SHAPE.hidden_size)
+
+
+def test_of_many_experts_a_token_reads_few() -> None:
+    shape = find_in_catalogue("qwen3-30b-a3b").shape
+    weights = Weights.of_shape(shape, Precision())
+    assert weights.products == pytest.approx(3.0e9, rel=0.1)
+    assert weights.read < weights.loaded / 8
+    assert weights.loaded == pytest.approx(30.2e9 * 0.75, rel=0.01)
+
+
+def test_recipes_are_understood() -> None:
+    sizes = {name: Weights.of_shape(SHAPE, precision_of(load_recipe(name))).disk for name in recipe_names()}
+    assert sorted(sizes, key=sizes.__getitem__) == ["small", "balanced", "quality", "int8", "reference"]
+    assert sizes["balanced"] == pytest.approx(SHAPE.parameters * 5.3 / 8, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("memory", "bandwidth", "name", "fit", "word"),
+    [
+        (16, 50, "qwen3-4b", Fit.WELL, "tokens a second"),
+        (16, 12, "qwen3-8b", Fit.SLOWLY, "slower than most people read"),
+        (14, 400, "qwen3-14b", Fit.SLOWLY, "leaves other programs little"),
+        (8, 400, "qwen3-14b", Fit.NOT, "this machine has 8 GB"),
+    ],
+)
+def test_verdicts_and_their_reasons(memory: float, bandwidth: float, name: str, fit: Fit, word: str) -> None:
+    estimate = model_fit(machine(memory, bandwidth * GB), name).at(4096)
+    assert estimate.fit is fit
+    assert word in str(estimate.reason)
+
+
+def test_what_settings_give_to_a_conversation_counts() -> None:
+    spec = replace(machine(), kv_limit_bytes=256 << 20)
+    assert model_fit(spec).at(2048).fit is Fit.WELL
+    estimate = model_fit(spec).at(8192)
+    assert estimate.fit is Fit.NOT
+    assert "448 MB" in str(estimate.reason)
+    assert "256 MB" in str(estimate.reason)
+
+
+def test_where_speeds_are_not_known_memory_alone_decides() -> None:
+    estimate = model_fit(machine(bandwidth=0, compute=0)).at(4096)
+    assert (estimate.fit, estimate.write_speed, estimate.read_speed) == (Fit.WELL, 0, 0)
+
+
+def test_advice_names_a_smaller_recipe_or_a_shorter_context() -> None:
+    spec = machine(11, 100 * GB)
+    names = {"int8": Precision(bits=8), "small": Precision(block_size=128)}
+    choices = {name: model_fit(spec, "qwen3-8b", precision) for name, precision in names.items()}
+    assert choices["int8"].at(4096).fit is Fit.NOT
+    advice = advise(choices, "int8", 4096)
+    assert advice is not None
+    assert (advice.recipe, advice.context, advice.estimate.fit) == ("small", 4096, Fit.WELL)
+    assert advise(choices, "small", 4096) is None
+    short = replace(spec, kv_limit_bytes=700 << 20)
+    choices = {"small": model_fit(short, "qwen3-8b", Precision(block_size=128))}
+    advice = advise(choices, "small", 8192)
+    assert advice is not None
+    assert advice.context == 2048
+    assert advise({"small": model_fit(machine(2), "qwen3-32b")}, "small", 8192) is None
+
+
+@given(
+    *(st.floats(min_value=1, max_value=512) for _ in range(2)),
+    *(st.floats(min_value=1e9, max_value=1e12) for _ in range(2)),
+    st.integers(min_value=1, max_value=200_000),
+)
+def test_more_memory_and_faster_memory_never_make_it_worse(
+    a: float, b: float, c: float, d: float, context: int
+) -> None:
+    poor = model_fit(machine(min(a, b), min(c, d)), "qwen3-8b").at(context)
+    rich = model_fit(machine(max(a, b), max(c, d)), "qwen3-8b").at(context)
+    assert ORDER.index(rich.fit) <= ORDER.index(poor.fit)
+
+
+@given(st.integers(min_value=1, max_value=200_000), st.integers(min_value=1, max_value=200_000))
+def test_a_longer_conversation_takes_more_and_is_slower(a: int, b: int) -> None:
+    fit = model_fit(machine())
+    short, long = fit.at(min(a, b)), fit.at(max(a, b))
+    assert short.memory.kv <= long.memory.kv
+    assert short.write_speed >= long.write_speed
+    assert long.context <= SHAPE.context
+
+
+def test_packed_weights_are_no_private_memory() -> None:
+    plain, packed = model_fit(machine()).memory(2048), model_fit(machine(), is_packed=True).memory(2048)
+    assert packed.weights == plain.weights
+    assert packed.private < plain.private / 2
+
+
+def test_a_gguf_file_is_mapped_whole() -> None:
+    weights = Weights.of_gguf(SHAPE, GB)
+    assert (weights.disk, weights.loaded, weights.mapped) == (GB, 0, GB)
+    assert weights.read == GB  # the head is the embedding
+
+
+@pytest.mark.parametrize("config", [{}, {"hidden_size": "x"}, {"hidden_size": True}, {"hidden_size": -1}])
+def test_a_config_that_describes_no_model_is_refused(config: dict[str, object]) -> None:
+    with pytest.raises(ModelFileInvalid):
+        ModelShape.of_config({"num_attention_heads": 4, **config})
+
+
+def test_contexts_end_where_the_model_ends() -> None:
+    assert contexts_up_to(4096) == [2048, 4096]
+    assert contexts_up_to(100_000, [8192, 512]) == [512, 8192]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(17 << 30, "17 GB"), (1 << 30, "1 GB"), (300 << 20, "300 MB"), (2048, "2 kB")]
+)
+def test_memory_is_told_as_it_is_sold(size: int, text: str) -> None:
+    assert memory_text(size) == text
+
+
+def test_what_models_have_shown_corrects_the_next_estimate() -> None:
+    seen = Experience(machine="m").with_shown(Shown(model="a", name="a", write=0.5, working_bytes=10**8))
+    assert seen.correction("a") == seen.correction("b") == Correction(0.5, 1.0, 10**8)
+    seen = seen.with_shown(Shown(model="c", name="c", write=0.7, read=2.0))
+    assert seen.correction("b").write == pytest.approx(0.6)
+    assert seen.correction("c") == Correction(0.7, 2.0, 0)
+    seen = seen.with_shown(Shown(model="c", name="c", write=1e-5))
+    assert seen.correction("c").write == 1.0, "a machine that slept is no slow machine"
+    plain = model_fit(machine())
+    corrected = plain.corrected(Correction(0.5, 1.0, 10**8), is_packed=False)
+    assert corrected.write_speed(512) == pytest.approx(plain.write_speed(512) / 2)
+    assert corrected.memory(512).private == plain.memory(512).private + 10**8
+
+
+def test_another_measurement_of_the_machine_leaves_models_as_fast_as_they_were() -> None:
+    shown = Shown(model="a", name="a", write=4.0, read=2.0)
+    busy = Experience(machine="m", bandwidth=1e10, compute=1e11, measurements=1).with_shown(shown)
+    quiet = busy.with_speed(2e10, 5e10)
+    assert (quiet.bandwidth, quiet.compute, quiet.measurements) == (2e10, 1e11, 2)
+    assert quiet.correction("a") == Correction(2.0, 2.0, 0)
+
+
+def test_experience_is_kept_for_one_machine(tmp_path: Path) -> None:
+    file = tmp_path / "home" / "fit.json"
+    assert read_experience(file, "m") == Experience(machine="m")
+    kept = Experience(machine="m", bandwidth=1e10).with_shown(Shown(model="a", name="a", write=0.5))
+    write_experience(file, kept)
+    assert read_experience(file, "m") == kept
+    assert read_experience(file, "another") == Experience(machine="another")
+    file.write_text("{", "utf-8")
+    assert read_experience(file, "m") == Experience(machine="m")
+
+
+def replace_shape(shape: ModelShape, **changes: object) -> ModelShape:
+    import msgspec
+
+    return msgspec.structs.replace(shape, **changes)

@@ -1,0 +1,109 @@
+"""Small parts of the hub's client: patience, rate, and what a partial file remembers."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from hearth.errors import HearthError, HubBusy, HubFailed, RepositoryNotFound
+from hearth.model_folder.manifest import ManifestFile
+from hearth.models.hub.partial_file import PartialFile
+from hearth.models.hub.patience import Patience
+from hearth.models.hub.rate import Rate
+from hearth.models.hub.repository import RemoteFile, parse_repository
+
+DATA = bytes(range(250)) * 2
+FILE = RemoteFile("a.bin", len(DATA), hashlib.sha256(DATA).hexdigest(), is_large=True)
+
+
+def nothing() -> None:
+    """For a check that never stops."""
+
+
+def test_waits_double_and_end_and_a_server_may_ask_for_more() -> None:
+    patience = Patience(tries=5, first_seconds=1, longest_seconds=5, longest_asked_seconds=60)
+    failed = HubFailed(host="a", reason="b")
+    assert [patience.seconds(failures, failed) for failures in range(1, 5)] == [1, 2, 4, 5]
+    assert patience.seconds(1, HubBusy(host="a", seconds=50)) == 50
+    hopeless: list[tuple[int, HearthError]] = [
+        (5, failed),
+        (1, HubBusy(host="a", seconds=61)),
+        (1, RepositoryNotFound(repository="a", host="b")),
+    ]
+    for failures, error in hopeless:
+        with pytest.raises(type(error)):
+            patience.seconds(failures, error)
+
+
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    now = 0.0
+    rate = Rate(lambda: now)
+    rate.add(1_000_000)  # was there before, and does not count
+    assert rate.bytes_per_second is None
+    assert rate.seconds_left(2_000_000) is None
+    for _ in range(100):
+        now += 0.2
+        rate.add(round(1_000_000 + now * 1000))
+    assert rate.bytes_per_second == pytest.approx(1000)
+    assert rate.seconds_left(1_030_000) == pytest.approx(10)
+    for _ in range(100):
+        now += 0.2
+        rate.add(1_020_000)
+    assert rate.bytes_per_second == 0
+    assert rate.seconds_left(1_030_000) is None
+
+
+def write(partial: PartialFile, index: int, count: int) -> None:
+    start = partial.piece(index)[0] + partial.done[index]
+    with partial.writer(index) as writer:
+        writer.write(DATA[start : start + count])
+
+
+def test_a_partial_file_goes_on_where_it_was_and_takes_no_more_than_its_pieces(tmp_path: Path) -> None:
+    first = PartialFile(tmp_path, FILE, 200)
+    write(first, 2, 30)
+    write(first, 0, 500)
+    assert first.done == [200, 0, 30]
+    again = PartialFile(tmp_path, FILE, 64)  # the pieces are as they were
+    assert again.done == [200, 0, 30]
+    assert again.missing() == [1, 2]
+    assert PartialFile.bytes_noted(tmp_path, FILE) == 230
+    write(again, 1, 200)
+    write(again, 2, 200)
+    assert again.finish(tmp_path / "in" / "a.bin", nothing) == ManifestFile(FILE.oid, 500)
+    assert (tmp_path / "in" / "a.bin").read_bytes() == DATA
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("harm", ["short note", "long note", "lying note", "no file", "short file"])
+def test_a_note_that_cannot_be_true_is_not_believed(tmp_path: Path, harm: str) -> None:
+    write(PartialFile(tmp_path, FILE, 200), 1, 100)
+    note, data = tmp_path / f"{FILE.oid}.done", tmp_path / f"{FILE.oid}.part"
+    text = note.read_bytes()
+    match harm:
+        case "short note":
+            note.write_bytes(text[:-3])
+        case "long note":
+            note.write_bytes(text + bytes(8))
+        case "lying note":
+            note.write_bytes(text[:-8] + (101).to_bytes(8, "little"))
+        case "no file":
+            data.unlink()
+        case "short file":
+            data.write_bytes(b"x")
+    assert PartialFile(tmp_path, FILE, 200).done == [0, 0, 0]
+
+
+def test_content_that_differs_gets_no_place(tmp_path: Path) -> None:
+    partial = PartialFile(tmp_path, FILE, 1000)
+    with partial.writer(0) as writer:
+        writer.write(bytes(len(DATA)))
+    assert partial.finish(tmp_path / "a.bin", nothing) is None
+    assert not (tmp_path / "a.bin").exists()
+
+
+def test_a_repository_is_named_with_its_revision() -> None:
+    assert parse_repository("org/name") == ("org/name", "main")
+    assert parse_repository(" Qwen/Qwen2.5-0.5B@refs/pr/1 ") == ("Qwen/Qwen2.5-0.5B", "refs/pr/1")
