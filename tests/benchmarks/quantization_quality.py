@@ -2,12 +2,13 @@
 
     python tests/benchmarks/quantization_quality.py [CHECKPOINT ...] [--text FILE] [--tokens N] [--only WORD]
 
-Without a checkpoint: stories260k of the shared test data on the beginning of a novel, and the starter on conversations
-with itself, the only text that it was made for. Other checkpoints: on the built-in text. The reference is the
-checkpoint in float32. llama.cpp (`make bench-peer`) quantizes with its own quantizer and reads each
+Without a checkpoint: stories260k of the shared test data on the beginning of a novel; the starter on conversations with
+itself, the only text that it was made for, and on the built-in text, which is foreign to it. Other checkpoints: on the
+built-in text. Measured are the recipes that come with Hearth, and some plain ones. The reference is the checkpoint in
+float32. llama.cpp (`make bench-peer`) quantizes with its own quantizer and reads each
 window as one batch; where its quantizer refuses, `make_gguf.py` does the same rounding and keeps odd rows as floats.
 
-WEIGHTS are the bytes of all tensors but Hearth's tables of cosines and sines, which llama.cpp computes as it runs.
+WEIGHTS are the bytes of all tensors, without the room between them, but Hearth's tables of cosines and sines, which llama.cpp computes as it runs.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from hearth.quantize.quality.agreement import Agreement
 from hearth.quantize.quality.layered_reference import LayeredReference
 from hearth.quantize.quality.windows import WINDOW, cut_windows
 from hearth.quantize.recipe import Recipe
+from hearth.quantize.recipe_file import load_recipe, recipe_names
 from hearth.services.engine_options import engine_options, with_threads
 from hearth.services.quality import REPORT_TOKENS, built_in_text, report_quality
 
@@ -49,21 +51,14 @@ PEER_TYPES = ("Q4_0", "Q8_0", "Q4_K_M")
 _K_BLOCK = 256
 # Every fourth question, in each language, is enough for the tokens that are read.
 _EACH_QUESTION, _LONGEST_TURN = 4, 256
-RECIPES = (
-    Recipe(name="int8", bits=8),
-    Recipe(name="int8, float32 activations", bits=8, accuracy_level=1),
+# Beside the recipes that come with Hearth: what blocks, zero points, the head and activations do by themselves.
+PLAIN = (
     Recipe(name="int4 block 32", bits=4),
+    Recipe(name="int4 block 64", bits=4, block_size=64),
+    Recipe(name="int4 block 128", bits=4, block_size=128),
     Recipe(name="int4 block 32, zero points", bits=4, symmetric=False),
-    Recipe(name="int4 block 16, zero points", bits=4, block_size=16, symmetric=False),
     Recipe(name="int4 block 32, int8 head", bits=4, head_bits=8),
-    Recipe(name="int4 block 32, zero points, int8 head", bits=4, symmetric=False, head_bits=8),
-    Recipe(
-        name="int4 block 32, zero points, int8 head, float32 activations",
-        bits=4,
-        symmetric=False,
-        head_bits=8,
-        accuracy_level=1,
-    ),
+    Recipe(name="int8, float32 activations", bits=8, accuracy_level=1),
 )
 
 
@@ -104,11 +99,11 @@ def main() -> None:
     text = options.text.read_text("utf-8") if options.text else ""
     with tempfile.TemporaryDirectory() as name:
         os.environ.setdefault("HEARTH_HOME", str(Path(name) / "home"))
-        given = [(checkpoint, text or built_in_text()) for checkpoint in options.checkpoints]
+        given = [(path, text or built_in_text()) for path in options.checkpoints]
         for checkpoint, read in given or _usual():
             work = Path(tempfile.mkdtemp(dir=name))
             comparison = Comparison(checkpoint, work, text or read, options.tokens, options.threads)
-            write(f"\n{checkpoint}: {comparison.positions} positions\n")
+            write(f"\n{checkpoint}: {comparison.positions} positions of “{read[:40]!r}…”\n")
             headers = [
                 "",
                 "WEIGHTS",
@@ -129,6 +124,7 @@ def _usual() -> Iterator[tuple[Path, str]]:
         novel = (data / "eval" / "war-and-peace.txt").read_text("utf-8")
         yield data / "models" / "stories260k", novel[:40_000]
     yield resource("starter", "checkpoint"), _conversations()
+    yield resource("starter", "checkpoint"), built_in_text()
 
 
 def _conversations() -> str:
@@ -164,7 +160,7 @@ class Comparison:
         # One build serves to read the tokenizer as the app does.
         plain = work / "plain"
         plain.mkdir()
-        build(self._checkpoint, RECIPES[0], plain, threads, lambda _done, _whole: None)
+        build(self._checkpoint, PLAIN[0], plain, threads, lambda _done, _whole: None)
         model = ModelFolder.open(plain)
         tokenizer = Tokenizer(model)
         length = min(WINDOW, model.config.model.context_length)
@@ -172,7 +168,7 @@ class Comparison:
         self.positions = sum(len(window) - 1 for window in self._windows)
 
     def rows(self, only: str) -> Iterator[Row]:
-        for recipe in RECIPES:
+        for recipe in (*map(load_recipe, recipe_names()), *PLAIN):
             if only in recipe.name:
                 yield self._ours(recipe)
         if not PEER_PYTHON.exists():
@@ -184,7 +180,7 @@ class Comparison:
         out = self._work / "ours" / str(time.time_ns())
         out.mkdir(parents=True)
         started = time.perf_counter()
-        build(self._checkpoint, recipe, out, self._threads, lambda _done, _whole: None)
+        recipe = build(self._checkpoint, recipe, out, self._threads, lambda _done, _whole: None).recipe
         options = with_threads(engine_options(EngineSection(), read_machine()), self._threads)
         report = report_quality(
             self._checkpoint,
@@ -198,7 +194,7 @@ class Comparison:
         ways = {one.way: one for one in report.evaluation.measured}
         return Row(
             recipe.name,
-            report.bytes - _cache_bytes(out),
+            _weight_bytes(out),
             report.bytes,
             ways[Way.PREFILL],
             ways.get(Way.SINGLE),
@@ -257,18 +253,17 @@ def _peer(*arguments: str) -> str:
     return done.stdout.decode()
 
 
-def _cache_bytes(folder: Path) -> int:
-    """The tables of cosines and sines."""
+def _weight_bytes(folder: Path) -> int:
+    """Of all tensors but the tables of cosines and sines; what two operators share counts once."""
     import onnx
 
     model = onnx.load(str(folder / "model.onnx"), load_external_data=False)
-    return sum(
-        int(entry.value)
-        for tensor in model.graph.initializer
-        if tensor.name.startswith(("cos_cache", "sin_cache"))
-        for entry in tensor.external_data
-        if entry.key == "length"
-    )
+    lengths = {}
+    for tensor in model.graph.initializer:
+        entries = {entry.key: int(entry.value) for entry in tensor.external_data if entry.key != "location"}
+        if entries and not tensor.name.startswith(("cos_cache", "sin_cache")):
+            lengths[entries["offset"]] = entries["length"]
+    return sum(lengths.values())
 
 
 if __name__ == "__main__":

@@ -20,11 +20,11 @@ from hearth.engine.relative_error import relative_error
 from hearth.errors import ModelUnsupported
 from hearth.model_folder.folder import ModelFolder
 from hearth.quantize.architectures.registry import describe
-from hearth.quantize.builder import build
-from hearth.quantize.calibration.calibration import Calibration, Calibrator
+from hearth.quantize.builder import Steps, build, plan, write
+from hearth.quantize.calibration.calibrator import Calibrator
+from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.recipe import Override, Recipe
-from hearth.quantize.rounding.nearest import round_nearest
 from hearth.quantize.rounding.scheme import Scheme
 
 REFERENCE = Recipe(name="reference", bits=32)
@@ -32,6 +32,9 @@ CLOSE = 1e-3
 # Its golden text is longer than the model was first trained for.
 LONG = {"phi3_beyond"}
 GREEDY_TOKENS = 32
+ALL_FOLDS = {"input_layernorm", "v_proj", "pre_feedforward_layernorm", "up_proj"}
+# Norms that come after what they norm make no inputs.
+FOLDS = {"olmo2": {"v_proj", "up_proj"}}
 EXPERTS = ("qwen3_moe", "qwen3_moe_not_normalized")
 
 
@@ -52,9 +55,13 @@ def built(name: str, parent: Path, recipe: Recipe) -> Path:
     """The model's folder."""
     folder = parent / "built"
     folder.mkdir()
-    if name in LONG:
-        recipe = msgspec.structs.replace(recipe, context="long")
-    build(Checkpoint.open(golden_checkpoint(name, parent)), recipe, folder, 1, lambda done, whole: None)
+    build(
+        Checkpoint.open(golden_checkpoint(name, parent)),
+        for_golden(name, recipe),
+        folder,
+        1,
+        lambda done, whole: None,
+    )
     return folder
 
 
@@ -185,16 +192,67 @@ def test_heads_of_a_size_that_the_operator_does_not_take_are_refused(tmp_path: P
         build(odd, REFERENCE, tmp_path, 1, lambda done, whole: None)
 
 
-def test_every_architecture_runs_on_calibration_text(name: str, tmp_path: Path) -> None:
-    checkpoint = Checkpoint.open(golden_checkpoint(name, tmp_path))
-    decoder = describe(checkpoint)
-    schemes = [Scheme(4, 16), Scheme(8, 16)]
+def for_golden(name: str, recipe: Recipe) -> Recipe:
+    """The recipe for the length of text that the golden logits are of."""
+    return msgspec.structs.replace(recipe, context="long") if name in LONG else recipe
+
+
+def calibrated(name: str, parent: Path, recipe: Recipe, schemes: tuple[Scheme, ...] = ()) -> Findings:
+    """What calibration finds on the golden tokens."""
+    checkpoint = Checkpoint.open(golden_checkpoint(name, parent))
     tokens = np.array([golden(name).ids[:32]])
-    found = Calibration()
-    calibrator = Calibrator(
-        checkpoint, decoder, tokens, round_nearest, lambda _: schemes, False, 1, lambda _: None
-    )
+    found = Findings()
+    decoder = describe(checkpoint, for_golden(name, recipe).context)
+    calibrator = Calibrator(checkpoint, decoder, recipe, tokens, lambda _: schemes, 1, lambda _: None)
     calibrator.run(found, lambda _: None)
-    losses = [[found.losses[module][scheme] for scheme in schemes] for module in found.matrices]
+    return found
+
+
+def test_every_architecture_runs_on_calibration_text(name: str, tmp_path: Path) -> None:
+    schemes = (Scheme(4, 16), Scheme(8, 16))
+    found = calibrated(name, tmp_path, Recipe(name="nearest"), schemes)
+    losses = [[found.losses[module][scheme] for scheme in schemes] for module in found.shapes]
     assert np.isfinite(losses).all()
     assert np.sum(losses, axis=0)[1] < np.sum(losses, axis=0)[0]  # more bits spoil less
+
+
+def written(name: str, parent: Path, recipe: Recipe, found: Findings) -> Path:
+    """The model's folder, with what calibration is said to have found."""
+    checkpoint = Checkpoint.open(parent / name)
+    planned = plan(checkpoint, for_golden(name, recipe))
+    folder = parent / "written"
+    folder.mkdir()
+    planned.found.take(found)
+    write(planned, folder, 1, Steps.of(planned, lambda _done, _whole: None))
+    return folder
+
+
+def test_factors_between_modules_change_nothing(name: str, tmp_path: Path) -> None:
+    """Whatever AWQ's factors are: what makes the columns larger makes what they meet smaller."""
+    recipe = msgspec.structs.replace(REFERENCE, rounding="awq")
+    found = calibrated(name, tmp_path, recipe)
+    random = np.random.default_rng(5)
+    for fold, factors in found.folds.items():
+        found.folds[fold] = random.uniform(0.5, 2, factors.shape).astype(np.float32)
+    assert {fold.rpartition(".")[2] for fold in found.folds} == FOLDS.get(name, ALL_FOLDS)
+    logits = runner(written(name, tmp_path, recipe, found)).score(0, golden(name).ids)
+    np.testing.assert_allclose(logits, golden(name).logits, rtol=0, atol=CLOSE)
+
+
+def test_int8_keys_and_values_stay_near(name: str, tmp_path: Path) -> None:
+    recipe = msgspec.structs.replace(REFERENCE, kv_cache="int8")
+    found = calibrated(name, tmp_path, recipe)
+    loaded = runner(written(name, tmp_path, recipe, found))
+    assert loaded.cache.shape.dtype == np.int8
+    expected = golden(name)
+    assert 1e-6 < relative_error(loaded.score(0, expected.ids), expected.logits) < 0.15
+
+
+def test_factors_make_smaller_values_for_an_int8_cache(tmp_path: Path) -> None:
+    recipe = msgspec.structs.replace(REFERENCE, rounding="awq", kv_cache="int8")
+    found = calibrated("llama2", tmp_path, recipe)
+    for fold, factors in found.folds.items():
+        found.folds[fold] = np.full_like(factors, 4)
+    expected = golden("llama2")
+    logits = runner(written("llama2", tmp_path, recipe, found)).score(0, expected.ids)
+    assert 1e-6 < relative_error(logits, expected.logits) < 0.15

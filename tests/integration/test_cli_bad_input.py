@@ -43,7 +43,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 
 
 def test_a_file_in_place_of_a_folder(folder: Path) -> None:
-    assert "does not exist" in refuse_import(folder / "model.onnx")
+    assert "the folder that it lies in" in refuse_import(folder / "model.onnx")
 
 
 def test_a_folder_without_its_configuration(folder: Path) -> None:

@@ -91,6 +91,8 @@ def test_a_checkpoint_is_pulled_and_quantized_by_its_name(server: HubServer) -> 
     assert hearth("models", "list", "--json").json == []
     made = hearth("quantize", "org/llama", "mine", "--recipe", "int8", "--block-size", "16", "--json").json
     assert made["name"] == "mine"
+    assert made["source"] == f"{server.endpoint}/org/Llama"
+    assert made["revision"]
 
 
 def test_which_file_is_asked_in_one_line(server: HubServer) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from golden_checkpoint import NAMES, golden_checkpoint
+from hearth.cli.quality_tables import write_quality
 from hearth.config import EngineSection
 from hearth.engine.ort_runner import OrtRunner
 from hearth.errors import InputInvalid, MeasuringCancelled, ModelFolderMissing, ModelRunFailed
@@ -181,6 +182,19 @@ def test_zero_points_and_other_blocks_are_read_back(stories: Checkpoint, tmp_pat
         matrices = built.matrix_errors(lambda _done, _whole: None)
         errors.append(np.mean([matrix.error for matrix in matrices]))
     assert 0 < errors[1] < errors[0]
+
+
+def test_a_report_tells_what_awq_does_not_reach_and_how_keys_and_values_are_kept(
+    stories: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = Recipe(name="mine", bits=8, rounding="awq", kv_cache="int8", calibration_tokens=512)
+    found = report(stories, recipe, made(stories, recipe, tmp_path / "built"))
+    assert (found.kv_cache, found.unscaled) == ("int8", ("lm_head",))
+    assert all(divergence < 0.02 for divergence, _ in compared(found.evaluation.measured))
+    write_quality(found)
+    said = capsys.readouterr().out
+    assert "AWQ's factors do not apply to lm_head:" in said
+    assert said.count("8-bit integers") == 2  # activations, and keys and values
 
 
 def test_a_report_lies_in_the_manifest(stories: Checkpoint, tmp_path: Path) -> None:

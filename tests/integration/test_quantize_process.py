@@ -18,6 +18,7 @@ import pytest
 
 from checkpoints import write_llama, write_safetensors
 from disks import small_disk
+from golden_checkpoint import FOLDER
 from hearth.errors import (
     DiskFull,
     HearthError,
@@ -35,7 +36,7 @@ from hearth.model_folder.manifest import FILE_NAME as MANIFEST
 from hearth.models.registry import ModelRegistry
 from hearth.quantize.process import QuantizeProcess
 from hearth.quantize.protocol import Done, Job
-from hearth.quantize.recipe import Recipe
+from hearth.quantize.recipe import Mixed, Recipe
 from hearth.quantize.work_folder import WorkFolder
 from hearth.services.quantizing import QuantizeProgress, Stage, discard, quantize
 
@@ -119,6 +120,42 @@ def test_killed_at_ten_random_moments_the_result_is_the_same(checkpoint: Path, t
         noted = pieces(work)
     assert noted > 0
     run(job(checkpoint, work))
+    assert content(work / "model") == content(whole / "model")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal that cannot be caught")
+@pytest.mark.timeout(900)
+def test_killed_while_it_calibrates_the_result_is_the_same(tmp_path: Path) -> None:
+    """With feedback, which is found layer by layer; choices are made before."""
+    recipe = Recipe(
+        name="test",
+        rounding="gptq",
+        mixed=Mixed(bits_per_weight=5.5),
+        calibration_tokens=256,
+        kv_cache="int8",
+    )
+    source, whole, work = (tmp_path / name for name in ("source", "whole", "work"))
+    write_llama(source, hidden=128, width=256, layers=4, vocabulary=512)
+    shutil.copyfile(FOLDER / "tokenizer.json", source / "tokenizer.json")  # one that knows some tokens
+    run(job(source, whole, recipe=recipe, threads=1))
+    reached = []
+    for stop in ("choices", "layers", "layers", "journal.json"):
+        state = work / stop
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        with QuantizeProcess(job(source, work, recipe=recipe, threads=1)) as process:
+            while not state.exists() or state.stat().st_mtime_ns == before:
+                assert psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE
+                time.sleep(0.001)
+            os.kill(process.pid, signal.SIGKILL)
+            with pytest.raises(QuantizeCrashed):
+                list(process.messages())
+        reached.append(pieces(work))
+    assert reached == sorted(reached)
+    assert 0 < reached[-1] < pieces(whole)
+    with (work / "choices").open("r+b") as stream:  # damaged, it is found anew
+        stream.seek(-1, os.SEEK_END)
+        stream.write(b"\xff")
+    run(job(source, work, recipe=recipe, threads=1))
     assert content(work / "model") == content(whole / "model")
 
 

@@ -14,12 +14,13 @@ from hearth.model_folder.folder import ModelFolder
 from hearth.paths import resource
 from hearth.quantize.architectures.registry import describe
 from hearth.quantize.builder import Built, build
-from hearth.quantize.calibration.calibration import Calibration, Calibrator
+from hearth.quantize.calibration.calibrator import Calibrator
+from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.calibration.text import BUILT_IN, calibration_tokens
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.quality.built_model import BuiltModel
 from hearth.quantize.recipe import Mixed, Override, Recipe
 from hearth.quantize.recipe_file import load_recipe
-from hearth.quantize.rounding.rounding import ROUNDINGS
 
 # Asked as in the starter's chat, with the help's own words as the answer; none of it in this form is calibration text.
 TEXT = (
@@ -52,6 +53,12 @@ def log_probabilities(folder: Path, text: str = TEXT) -> np.ndarray:
     logits = all_logits(folder, ids).astype(np.float64)
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def some_help() -> str:
+    return "".join(
+        resource("help", "en", f"{page}.md").read_text("utf-8") for page in ("ask", "edit", "copy")
+    )
 
 
 def divergence(right: np.ndarray, other: np.ndarray) -> float:
@@ -100,9 +107,7 @@ def test_the_budget_holds_for_all_matrices_with_their_scales(checkpoint: Checkpo
 
 
 def test_gptq_is_closer_than_the_search_for_scales_alone(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    text = "".join(
-        resource("help", "en", f"{page}.md").read_text("utf-8") for page in ("ask", "edit", "copy")
-    )
+    text = some_help()
     made(checkpoint, load_recipe("reference"), tmp_path / "reference")
     right = log_probabilities(tmp_path / "reference", text)
     found = {}
@@ -111,6 +116,37 @@ def test_gptq_is_closer_than_the_search_for_scales_alone(checkpoint: Checkpoint,
         made(checkpoint, recipe, tmp_path / rounding)
         found[rounding] = divergence(right, log_probabilities(tmp_path / rounding, text))
     assert found["gptq"] < 0.95 * found["scale-search"]
+
+
+def test_awq_is_closer_than_rounding_to_the_nearest_and_its_report_undoes_the_factors(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    made(checkpoint, load_recipe("reference"), tmp_path / "reference")
+    right = log_probabilities(tmp_path / "reference", some_help())
+    found, errors = {}, {}
+    for rounding in ("nearest", "awq"):
+        recipe = Recipe(name="mine", block_size=128, rounding=rounding, calibration=BUILT_IN)
+        folder = tmp_path / rounding
+        decoder = made(checkpoint, recipe, folder).decoder
+        found[rounding] = divergence(right, log_probabilities(folder, some_help()))
+        matrices = BuiltModel(folder, checkpoint, decoder, recipe, 1).matrix_errors(lambda done, whole: None)
+        errors[rounding] = {matrix.name: matrix.error for matrix in matrices}
+    assert found["awq"] < found["nearest"]
+    assert all(0.03 < error < 0.3 for known in errors.values() for error in known.values())
+
+
+def test_an_int8_cache_is_measured_like_the_rest(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """The scales come from calibration, whichever pass of it there is; the engine takes them as they are."""
+    made(checkpoint, load_recipe("reference"), tmp_path / "reference")
+    right = log_probabilities(tmp_path / "reference")
+    for rounding in ("nearest", "gptq"):
+        recipe = Recipe(name="mine", bits=8, rounding=rounding, kv_cache="int8", calibration_tokens=1024)
+        made(checkpoint, recipe, tmp_path / rounding)
+        runner = OrtRunner(
+            ModelFolder.open(tmp_path / rounding), "m", threads=1, max_slots=1, kv_cache_bytes=1 << 24
+        )
+        assert runner.cache.shape.dtype == np.int8
+        assert divergence(right, log_probabilities(tmp_path / rounding)) < 0.02
 
 
 def test_a_block_that_is_no_divisor_of_the_width(
@@ -131,14 +167,14 @@ def test_what_the_layers_are_given_is_what_the_model_computes(checkpoint: Checkp
     decoder = describe(checkpoint)
     tokens = calibration_tokens(BUILT_IN, checkpoint, decoder.context_length, 512)
     recipe = Recipe(name="mine")
-    found = Calibration()
-    nearest = ROUNDINGS["nearest"]
+    found = Findings()
     exact = Recipe(name="exact", bits=32).scheme_for("x")
     rough = recipe.scheme_for("x")
-    Calibrator(
-        checkpoint, decoder, tokens, nearest, lambda name: [exact, rough], False, 2, lambda numbers: None
-    ).run(found, lambda number: None)
-    assert set(found.losses) == set(found.matrices) == {*found.inputs, "model.embed_tokens"}
+    calibrator = Calibrator(
+        checkpoint, decoder, recipe, tokens, lambda name: [exact, rough], 2, lambda numbers: None
+    )
+    calibrator.run(found, lambda number: None)
+    assert set(found.losses) == set(found.shapes) == {*found.inputs, "model.embed_tokens"}
     for name, losses in found.losses.items():
         assert losses[exact] < 1e-9, name
         assert losses[rough] > 1e-5, name

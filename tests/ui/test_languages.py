@@ -43,7 +43,7 @@ NAMES = frozenset(
             "English",
             "Apache",
             "License",
-            *("CPU", "GPU", "NVIDIA", "CUDA", "DirectML", "DirectX", "ML", "Mac", "WebGPU"),
+            *("GGUF", "CPU", "GPU", "NVIDIA", "CUDA", "DirectML", "DirectX", "ML", "Mac", "WebGPU"),
             "llama",
             "onnxruntime",
             "genai",

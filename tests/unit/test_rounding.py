@@ -7,6 +7,7 @@ import functools
 import numpy as np
 import pytest
 
+from hearth.quantize.rounding.awq import search_factors
 from hearth.quantize.rounding.gptq import feedback, round_gptq
 from hearth.quantize.rounding.inputs import Inputs
 from hearth.quantize.rounding.nearest import round_nearest
@@ -195,3 +196,31 @@ def test_a_scheme_says_what_it_takes() -> None:
         assert scheme.bytes(ROWS, COLUMNS) == taken
     assert Scheme(16).bytes(ROWS, COLUMNS) == 2 * ROWS * COLUMNS
     assert 128 in BLOCK_SIZES
+
+
+@pytest.mark.parametrize("is_symmetric", [True, False])
+def test_awq_errs_less_where_few_inputs_are_large(is_symmetric: bool) -> None:
+    scheme = Scheme(4, 128, is_symmetric)
+    values, importance = random_rows("normal"), np.ones(COLUMNS, np.float32)
+    importance[::40] = 2500
+    every = np.arange(COLUMNS)
+    factors = search_factors(importance, [(values, scheme)], every)
+    assert factors[0] > 1.5 * factors[1]
+    assert factors[1] == factors[2]
+    plain = round_nearest(values, scheme).values()
+    scaled = round_nearest(values * factors, scheme).values()[:, :COLUMNS] / factors
+    assert error(scaled, values, importance) < 0.9 * error(plain, values, importance)
+    np.testing.assert_allclose(factors.max() * factors.min(), 1, rtol=1e-5)
+
+
+def test_awq_has_one_factor_for_channels_that_several_heads_share() -> None:
+    values = random_rows("normal")
+    spread = np.tile(np.arange(COLUMNS // 2), 2)
+    importance = np.linspace(1, 100, COLUMNS // 2, dtype=np.float32)
+    assert search_factors(importance, [(values, Scheme(4, 32))], spread).shape == (COLUMNS // 2,)
+
+
+@pytest.mark.parametrize("importance", [np.zeros(COLUMNS, np.float32), np.ones(COLUMNS, np.float32)])
+def test_awq_leaves_alone_what_calibration_says_nothing_of(importance: np.ndarray) -> None:
+    factors = search_factors(importance, [(random_rows("normal"), Scheme(4, 32))], np.arange(COLUMNS))
+    np.testing.assert_array_equal(factors, np.ones(COLUMNS))

@@ -25,6 +25,7 @@ from hearth.cli.output import (
     write_pairs,
     write_table,
 )
+from hearth.cli.quality_tables import write_quality
 from hearth.cli.usage import CommandLine
 from hearth.errors import HearthError, InputInvalid, ModelBuiltIn
 from hearth.i18n import tr
@@ -144,6 +145,9 @@ def show(name: Name, json: Json = False) -> None:
         write_json(details)
     else:
         write_pairs(_lines(details))
+        if entry.manifest.quality is not None:
+            write("")
+            write_quality(entry.manifest.quality)
 
 
 def _lines(details: ModelDetails) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ def write_quality(report: QualityReport) -> None:
                 tr("Activations"),
                 tr("8-bit integers") if report.accuracy_level == _INT8_ACTIVATIONS else tr("floats"),
             ),
+            (tr("Keys and values"), tr("8-bit integers") if report.kv_cache == "int8" else tr("floats")),
             (
                 tr("Measured on"),
                 tr("{n} tokens in windows of {length}", n=evaluation.tokens, length=evaluation.window),
@@ -47,6 +48,16 @@ def write_quality(report: QualityReport) -> None:
             for number, error in enumerate(report.layers)
         ],
     )
+
+    if report.unscaled:
+        write("")
+        write(
+            tr(
+                "AWQ's factors do not apply to {names}: no norm or matrix before them could take them over, or they are"
+                " integers in the checkpoint.",
+                names=", ".join(dict.fromkeys(name.rpartition(".")[2] for name in report.unscaled)),
+            )
+        )
 
 
 def _of_layer(matrices: Sequence[MatrixError], number: int) -> str:

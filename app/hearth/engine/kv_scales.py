@@ -25,6 +25,7 @@ from hearth.engine.relative_error import relative_error
 from hearth.engine.tokenizer import Tokenizer
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
+from hearth.model_folder.cache_scales import HEADROOM, channel_scales
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.int8_cache import Scale
 from hearth.paths import resource
@@ -37,12 +38,7 @@ _FILE_MAX_BYTES = 64 << 20
 # more, on which the scales are tried.
 _MEASURED_TOKENS = {"en": 256, "zh": 128}
 _TRIED_TOKENS = 32
-# Other texts have larger values than those measured, and a value beyond its scale is cut off, which does more harm than
-# coarser steps. Of 1, 1.1, 1.25, 1.5, 1.75 and 2 this was best on the models tried.
-_HEADROOM = 1.5
-# Of the loudest channel in its head: one that was quiet in the measured text may be louder in another.
-_QUIETEST = 0.25
-_LARGEST_INT8 = 127
+_HEADROOM = HEADROOM
 # Scales that fit give one to three percent; activations rounded to int8, which is common, five to seven.
 MOST_NOISE = 0.15
 # For what is read here, whatever the settings leave to conversations.
@@ -158,8 +154,7 @@ def _scales(runner: OrtRunner, tokens: int) -> dict[str, Scale]:
     for names, pair in zip(runner.past_names, zip(cache.keys, cache.values, strict=True), strict=True):
         for past, buffer in zip(names, pair, strict=True):
             largest = np.abs(buffer.read(0, tokens).astype(np.float32)).max(axis=1)
-            floor = np.maximum(_QUIETEST * largest.max(axis=1, keepdims=True), np.finfo(np.float32).eps)
-            values = np.maximum(largest, floor) * (_HEADROOM / _LARGEST_INT8)
+            values = channel_scales(largest, _HEADROOM)
             scales[past] = Scale(values.shape[0], values.shape[1], values.astype("<f4").tobytes())
     return scales
 

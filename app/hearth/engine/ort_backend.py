@@ -94,7 +94,7 @@ class OrtBackend(EngineBackend):
         # Int8 keys and values are another graph, which is run as it is.
         packed = None if int8.scales else packed_weights(folder, options)
         if packed and self._packs_first(folder, packed, options):
-            self._start_packing(folder, roots, packed, options, is_awaited=True)
+            self._start_packing(folder, name, roots, packed, options, is_awaited=True)
             self._await_packing(packed, folder, on_preparing)
             packed = None  # whatever came of it, once is enough
         model = open_model(folder, name, options, options.devices, int8.scales)
@@ -102,7 +102,7 @@ class OrtBackend(EngineBackend):
         self._read_tokenizer = tokenizer.result()
         self._runner = model.runner
         if packed and not self._runner.is_packed and model.provider is CPU:
-            self._pack = lambda: self._start_packing(folder, roots, packed, options)
+            self._pack = lambda: self._start_packing(folder, name, roots, packed, options)
         if self._runner.context_length < min(_SMALLEST_CONTEXT, folder.config.model.context_length):
             raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
         if options.kv_store_bytes:
@@ -186,6 +186,7 @@ class OrtBackend(EngineBackend):
     def _start_packing(
         self,
         folder: ModelFolder,
+        name: str,
         roots: Sequence[str],
         packed: PackedWeights,
         options: EngineOptions,
@@ -194,9 +195,9 @@ class OrtBackend(EngineBackend):
     ) -> None:
         try:
             check_room(folder, packed, options)
-            self._packing = start_packing(self._name, folder, list(roots), options, is_awaited=is_awaited)
+            self._packing = start_packing(name, folder, list(roots), options, is_awaited=is_awaited)
         except (NotPacked, OSError) as error:
-            log.warning("the weights of %s are not packed: %s", self._name, error)
+            log.warning("the weights of %s are not packed: %s", name, error)
 
     def _await_packing(
         self, packed: PackedWeights, folder: ModelFolder, on_preparing: Callable[[float], None]

@@ -87,6 +87,8 @@ class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
         bits_per_weight: bits of that file for each number of the checkpoint's matrices.
         build_seconds: that it took to make the model.
         accuracy_level: how `MatMulNBits` takes activations: 4 as int8, 1 as float32.
+        kv_cache: what keys and values are kept as, here and where the model is used: "float" or "int8".
+        unscaled: matrices that AWQ's factors do not apply to, where the recipe asks for them.
         layers: for each, RMS of the difference in what it adds to the hidden state, as a part of the RMS of that, where
             it is given the hidden states of the reference.
         matrices: each that was rounded.
@@ -97,5 +99,7 @@ class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
     bits_per_weight: float
     build_seconds: float
     accuracy_level: int
+    kv_cache: str = "float"
+    unscaled: tuple[str, ...] = ()
     layers: tuple[float, ...] = ()
     matrices: tuple[MatrixError, ...] = ()

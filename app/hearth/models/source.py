@@ -184,6 +184,8 @@ def _open_file(path: Path) -> ModelSource:
     if legacy:
         facts = ModelFacts(architecture=_guessed_architecture(path), quantization=legacy)
         return ModelSource(path, path.parent, GGML, (path,), facts, path.name)
+    if path.suffix == ".onnx":
+        raise ModelFileInvalid(file=str(path), reason=tr("the model is the folder that it lies in"))
     if not is_model_file(path):
         raise ModelFileInvalid(file=str(path), reason=tr("it is neither a GGUF nor a GGML file"))
     gguf = read_gguf(path)

@@ -6,8 +6,9 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
@@ -17,17 +18,18 @@ from hearth import __version__
 from hearth.errors import ModelFileInvalid, because
 from hearth.model_folder.digest import files_digest
 from hearth.quantize.architectures.registry import describe
-from hearth.quantize.calibration.calibration import Calibration, Calibrator
+from hearth.quantize.calibration.calibrator import Calibrator
+from hearth.quantize.calibration.findings import Findings
+from hearth.quantize.calibration.kept_calibration import MOST_BYTES, Keeper, KeptCalibration
 from hearth.quantize.calibration.text import BUILT_IN, calibration_tokens
 from hearth.quantize.checkpoint.checkpoint import CONFIG, Checkpoint
-from hearth.quantize.data_file import Place, lay_out, piece_rows, write_data
+from hearth.quantize.data_file import Place, count_pieces, lay_out, piece_rows, write_data
 from hearth.quantize.decoder import Decoder
 from hearth.quantize.graph.decoder_graph import decoder_graph, layer_prefix
 from hearth.quantize.graph.graph import DATA_FILE, Graph
 from hearth.quantize.journal import Journal
 from hearth.quantize.mixed_precision import open_schemes, resolve
 from hearth.quantize.recipe import NO_TEXT, Recipe
-from hearth.quantize.rounding.rounding import ROUNDINGS
 from hearth.quantize.rounding.scheme import Scheme
 from hearth.quantize.shapes import check_shapes
 from hearth.quantize.side_files import check_side_files, write_side_files
@@ -57,7 +59,7 @@ class Plan:
     graph: Graph
     places: dict[str, Place]
     bytes: int
-    found: Calibration
+    found: Findings
 
     @property
     def numbers(self) -> int:
@@ -84,6 +86,13 @@ class Plan:
             moments = _MOMENTS * max(columns) ** 2 if self.recipe.has_feedback else 0
             most = max(most, sum(sizes) + 2 * max(sizes) + moments)
         return 4 * most
+
+    @property
+    def kept_bytes(self) -> int:
+        """What calibration keeps on the disk at most, for a moment twice, so that it can go on after a kill; about."""
+        if not self.recipe.is_calibrated:
+            return 0
+        return 2 * min(MOST_BYTES, 4 * self.recipe.calibration_tokens * self.decoder.hidden_size)
 
     def key(self) -> str:
         """Names the result: the same key is the same bytes.
@@ -151,11 +160,11 @@ def plan(checkpoint: Checkpoint, recipe: Recipe) -> Plan:
     decoder = describe(checkpoint, recipe.context)
     check_shapes(decoder, checkpoint)
     check_side_files(checkpoint, decoder)
-    return _planned(checkpoint, decoder, recipe, Calibration())
+    return _planned(checkpoint, decoder, recipe, Findings())
 
 
-def _planned(checkpoint: Checkpoint, decoder: Decoder, recipe: Recipe, found: Calibration) -> Plan:
-    graph = decoder_graph(decoder, checkpoint, recipe, found.inputs)
+def _planned(checkpoint: Checkpoint, decoder: Decoder, recipe: Recipe, found: Findings) -> Plan:
+    graph = decoder_graph(decoder, checkpoint, recipe, found)
     places, size = lay_out(graph.weights)
     return Plan(checkpoint, recipe, decoder, graph, places, size, found)
 
@@ -173,8 +182,11 @@ def build(
     return write(calibrate(planned, threads, steps), out, threads, steps)
 
 
-def calibrate(planned: Plan, threads: int, steps: Steps) -> Plan:
+def calibrate(planned: Plan, threads: int, steps: Steps, keeper: Keeper | None = None) -> Plan:
     """The plan with its choices made, and with what rounding needs to know of the whole model.
+
+    Args:
+        keeper: opens the file that calibration is kept in, so that after a kill it goes on from there.
 
     Raises:
         BudgetTooSmall, CalibrationInvalid: the recipe asks for what is not to be had.
@@ -183,17 +195,29 @@ def calibrate(planned: Plan, threads: int, steps: Steps) -> Plan:
     recipe = planned.recipe
     if not recipe.is_calibrated or (recipe.has_feedback and recipe.mixed is None):
         return planned
-    found = Calibration()
-    _calibrator(planned, threads, steps, partial(open_schemes, recipe)).run(found, _go_on)
+    found = Findings()
+    # Which matrices are touchy hardly depends on feedback, which would cost several times as much here.
+    rounding = "scale-search" if recipe.has_feedback else recipe.rounding
+    quick = replace(planned, recipe=msgspec.structs.replace(recipe, rounding=rounding))
+    calibrator = _calibrator(quick, threads, steps, partial(open_schemes, recipe))
+    calibrator.run(found, _go_on, _kept(planned, calibrator, keeper))
     chosen = resolve(recipe, found, planned.decoder.head.weight is None)
     return _planned(planned.checkpoint, planned.decoder, chosen, found)
 
 
-def write(planned: Plan, out: Path, threads: int, steps: Steps, journal: Journal | None = None) -> Built:
+def write(
+    planned: Plan,
+    out: Path,
+    threads: int,
+    steps: Steps,
+    journal: Journal | None = None,
+    keeper: Keeper | None = None,
+) -> Built:
     """Write the model to the folder `out`, which is there, and empty but for what the journal knows.
 
     Args:
-        journal: what is done already; of no use where rounding needs feedback, layer by layer.
+        journal: what is done already.
+        keeper: as in `calibrate`, where rounding needs feedback, layer by layer; of no use without a journal.
 
     Raises:
         ModelFileInvalid, ModelFileTruncated, ModelFileMissing: the checkpoint fails a check.
@@ -203,7 +227,7 @@ def write(planned: Plan, out: Path, threads: int, steps: Steps, journal: Journal
     with data.open("ab") as stream:
         _allocate(stream, planned.bytes)
     if planned.recipe.has_feedback:
-        _write_layers(planned, data, threads, steps)
+        _write_layers(planned, data, threads, steps, journal, keeper)
     else:
         write_data(data, graph.weights, planned.places, threads, steps.count, journal)
     write_side_files(planned.checkpoint, planned.decoder, out)
@@ -211,20 +235,37 @@ def write(planned: Plan, out: Path, threads: int, steps: Steps, journal: Journal
     return Built(planned.decoder, planned.recipe, planned.numbers, planned.bytes)
 
 
-def _write_layers(planned: Plan, data: Path, threads: int, steps: Steps) -> None:
+def _write_layers(
+    planned: Plan, data: Path, threads: int, steps: Steps, journal: Journal | None, keeper: Keeper | None
+) -> None:
     """Each layer's weights right after it was run: what they need of its inputs is too large to be kept for all."""
-    waiting = list(planned.graph.weights)
+    *layers, rest = _by_layer(planned)
+    calibrator = _calibrator(planned, threads, steps, _nothing_open)
+    kept = _kept(planned, calibrator, keeper)
+    begins = [0, *accumulate(map(count_pieces, layers))]
+    reached = min(kept.reached.layers, len(layers)) if kept and kept.reached else 0
+    if kept and (journal is None or journal.pieces < begins[reached]):
+        kept.reached, reached = None, 0  # what it knows of is not written
 
-    def write_some(weights: Sequence[Weight]) -> None:
-        write_data(data, weights, planned.places, threads, steps.count)
+    def write_some(number: int, weights: Sequence[Weight]) -> None:
+        write_data(data, weights, planned.places, threads, steps.count, journal, before=begins[number])
 
     def write_layer(number: int) -> None:
-        prefix = layer_prefix(number)
-        write_some([weight for weight in waiting if weight.tensors[0].name.startswith(prefix)])
-        waiting[:] = [weight for weight in waiting if not weight.tensors[0].name.startswith(prefix)]
+        write_some(number, layers[number])
 
-    _calibrator(planned, threads, steps, _nothing_open).run(planned.found, write_layer)
-    write_some(waiting)
+    steps.count(sum(weight.rows * weight.row_numbers for layer in layers[:reached] for weight in layer))
+    calibrator.run(planned.found, write_layer, kept)
+    write_some(len(layers), rest)
+
+
+def _by_layer(planned: Plan) -> list[list[Weight]]:
+    """The weights of each layer, and last the rest, each in the graph's order."""
+    prefixes = [layer_prefix(number) for number in range(len(planned.decoder.layers))]
+    groups: dict[str, list[Weight]] = {prefix: [] for prefix in (*prefixes, "")}
+    for weight in planned.graph.weights:
+        name = weight.tensors[0].name
+        groups[next((prefix for prefix in prefixes if name.startswith(prefix)), "")].append(weight)
+    return list(groups.values())
 
 
 def _calibrator(
@@ -233,16 +274,13 @@ def _calibrator(
     recipe, checkpoint = planned.recipe, planned.checkpoint
     source = BUILT_IN if recipe.calibration == NO_TEXT else recipe.calibration
     tokens = calibration_tokens(source, checkpoint, planned.decoder.context_length, recipe.calibration_tokens)
-    return Calibrator(
-        checkpoint,
-        planned.decoder,
-        tokens,
-        ROUNDINGS[recipe.rounding],
-        schemes,
-        recipe.has_feedback,
-        threads,
-        steps.count,
-    )
+    return Calibrator(checkpoint, planned.decoder, recipe, tokens, schemes, threads, steps.count)
+
+
+def _kept(planned: Plan, calibrator: Calibrator, keeper: Keeper | None) -> KeptCalibration | None:
+    if keeper is None:
+        return None
+    return keeper(f"{planned.key()} {hashlib.sha256(calibrator.tokens.tobytes()).hexdigest()}")
 
 
 def _nothing_open(_module: str) -> Sequence[Scheme]:

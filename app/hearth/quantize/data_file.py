@@ -62,12 +62,14 @@ def write_data(
     threads: int,
     advance: Callable[[int], None],
     journal: Journal | None = None,
+    before: int = 0,
 ) -> None:
     """Make each tensor and write it at its place in a file that is there.
 
     Args:
         advance: told of each piece that is written, in numbers of the checkpoint. What it raises ends the writing.
         journal: which pieces are in the file already, and where it is noted that more of them are.
+        before: how many pieces the journal counts before these.
 
     Raises:
         OSError: the file cannot be written.
@@ -97,7 +99,7 @@ def write_data(
 
         done = journal.pieces if journal is not None else 0
         try:
-            for number, piece in enumerate(_pieces(weights)):
+            for number, piece in enumerate(_pieces(weights), before):
                 if number < done:
                     advance(piece.numbers)
                     continue
@@ -117,6 +119,11 @@ def write_data(
 def piece_rows(weight: Weight) -> int:
     """Rows that are made at a time."""
     return min(weight.rows, max(1, _PIECE_NUMBERS // max(1, weight.row_numbers)))
+
+
+def count_pieces(weights: Sequence[Weight]) -> int:
+    """In how many pieces they are made."""
+    return sum(1 for _ in _pieces(weights))
 
 
 def _pieces(weights: Sequence[Weight]) -> Iterator[_Piece]:

@@ -15,6 +15,7 @@ from hearth.child_process import Caller, be_modest, log_to_stderr
 from hearth.errors import HearthError, ModelFileInvalid, QuantizeMemory, QuantizeRoom, writing_failed
 from hearth.i18n import tr, use_language
 from hearth.quantize.builder import Plan, Steps, calibrate, plan, write
+from hearth.quantize.calibration.kept_calibration import Keeper, KeptCalibration
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.graph.graph import DATA_FILE
 from hearth.quantize.protocol import Done, Job, Progress
@@ -74,17 +75,20 @@ def _build(job: Job, work: WorkFolder, teller: _Teller) -> Recipe:
     _check_disk(planned, work.path, data)
     steps = Steps.of(planned, teller.advance)
     teller.begin(steps.whole)
-    # Choices are made anew after a kill: they are the same, and what was written with them still counts.
-    chosen = calibrate(planned, job.threads, steps)
+    chosen = calibrate(planned, job.threads, steps, _keeper(work.choices, job))
     key = chosen.key()
     journal = work.journal(key, data, chosen.bytes, job.note_seconds)
-    built = write(chosen, work.model, job.threads, steps, journal)
+    built = write(chosen, work.model, job.threads, steps, journal, _keeper(work.layers, job))
     if chosen.key() != key:
         raise ModelFileInvalid(file=job.source, reason=tr("it was changed while it was read"))
     for file in work.model.iterdir():
         with file.open("r+b") as stream:
             os.fsync(stream.fileno())
     return built.recipe
+
+
+def _keeper(file: Path, job: Job) -> Keeper:
+    return lambda key: KeptCalibration(file, key, job.note_seconds)
 
 
 def _check_memory(job: Job, planned: Plan) -> None:
@@ -99,7 +103,7 @@ def _check_disk(planned: Plan, folder: Path, data: Path) -> None:
     if data.exists():
         state = data.stat()
         taken = min(planned.bytes, state.st_blocks * 512 if hasattr(state, "st_blocks") else state.st_size)
-    needed = planned.bytes - taken + _SPARE_BYTES
+    needed = planned.bytes - taken + planned.kept_bytes + _SPARE_BYTES
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise QuantizeRoom(needed=_mb(needed), path=str(folder.parent), free=_mb(free))

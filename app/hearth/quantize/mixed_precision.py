@@ -11,7 +11,7 @@ from itertools import pairwise
 import msgspec
 
 from hearth.errors import BudgetTooSmall
-from hearth.quantize.calibration.calibration import Calibration
+from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.recipe import EMBEDDING, HEAD, Override, Recipe
 from hearth.quantize.rounding.scheme import Scheme
 
@@ -46,7 +46,7 @@ def open_schemes(recipe: Recipe, name: str) -> list[Scheme]:
     ]
 
 
-def resolve(recipe: Recipe, found: Calibration, is_tied: bool) -> Recipe:
+def resolve(recipe: Recipe, found: Findings, is_tied: bool) -> Recipe:
     """The recipe with its choices made: plain overrides in place of a budget.
 
     Args:
@@ -57,15 +57,15 @@ def resolve(recipe: Recipe, found: Calibration, is_tied: bool) -> Recipe:
     """
     if recipe.mixed is None:
         return recipe
-    open_for = {name: list(found.losses.get(name, ())) for name in found.matrices}
+    open_for = {name: list(found.losses.get(name, ())) for name in found.shapes}
     is_one = is_tied and recipe.shares_embedding and bool(open_for[HEAD]) == bool(open_for[EMBEDDING])
     options: dict[str, list[Option]] = {}
     fixed, numbers = 0, 0
-    for name, matrix in found.matrices.items():
+    for name, (rows, columns) in found.shapes.items():
         if is_one and name == EMBEDDING:
             continue
-        shape = (matrix.rows, matrix.columns, recipe.scale_bytes)
-        numbers += matrix.rows * matrix.columns
+        shape = (rows, columns, recipe.scale_bytes)
+        numbers += rows * columns
         if not open_for[name]:
             fixed += recipe.scheme_for(name).bytes(*shape)
             continue

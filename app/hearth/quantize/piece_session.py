@@ -17,7 +17,7 @@ from hearth.quantize.weights import DTYPES
 
 IDS, MASK = "input_ids", "attention_mask"
 
-_DTYPES = DTYPES | {TensorProto.INT64: np.dtype(np.int64)}
+_DTYPES = DTYPES | {TensorProto.INT64: np.dtype(np.int64), TensorProto.INT8: np.dtype(np.int8)}
 
 
 class PieceSession:

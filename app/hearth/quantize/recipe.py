@@ -78,8 +78,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             description="How weights are rounded: “nearest” is the fastest, “scale-search” tries several scales for"
             " each block, “hqq” lets outliers be wrong for the sake of the rest, “gptq” lets each column make up for the"
-            " errors of others and takes the longest.",
-            extra=_choice("nearest", "scale-search", "hqq", "gptq"),
+            " errors of others and takes the longest, “awq” makes weights that meet large inputs larger first.",
+            extra=_choice("nearest", "scale-search", "hqq", "gptq", "awq"),
         ),
     ] = "nearest"
     calibration: Annotated[
@@ -112,6 +112,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             extra=_choice(1, 4),
         ),
     ] = 4
+    kv_cache: Annotated[
+        str,
+        Meta(
+            description="What keys and values are kept as: “float”, or “int8”, which takes a quarter of the memory and"
+            " runs on the processor only.",
+            extra=_choice("float", "int8"),
+        ),
+    ] = "float"
     target: Annotated[
         str,
         Meta(
@@ -139,12 +147,27 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def is_calibrated(self) -> bool:
         """Whether the model is run on a text before its weights are rounded."""
-        return self.calibration != NO_TEXT or self.mixed is not None or self.has_feedback
+        return (
+            self.calibration != NO_TEXT
+            or self.mixed is not None
+            or self.has_feedback
+            or self.is_scaled
+            or self.has_int8_cache
+        )
 
     @property
     def has_feedback(self) -> bool:
         """Whether rounding needs the second moments of a layer's inputs: far too large to be kept for all layers."""
         return self.rounding == "gptq"
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether columns are multiplied by factors before they are rounded, which the module before makes up for."""
+        return self.rounding == "awq"
+
+    @property
+    def has_int8_cache(self) -> bool:
+        return self.kv_cache == "int8"
 
     @property
     def scale_bytes(self) -> int:

@@ -61,6 +61,9 @@ def parse_recipe(text: str, path: Path) -> Recipe:
     if mixed is not None and bool(mixed.bytes) == bool(mixed.bits_per_weight):
         reason = tr("“mixed” needs either bits_per_weight or bytes")
         raise RecipeInvalid(path=str(path), reason=reason)
+    if recipe.has_int8_cache and recipe.target_is_gpu:
+        reason = tr("“kv_cache” can be “int8” only where “target” is “cpu”")
+        raise RecipeInvalid(path=str(path), reason=reason)
     return recipe
 
 

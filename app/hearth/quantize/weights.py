@@ -157,6 +157,46 @@ class Matrix:
         return np.concatenate(pieces)
 
 
+Factors = Callable[[], np.ndarray | None]
+"""float32, one for each row or column; None where all are 1. Known when the weight is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A matrix whose columns are multiplied and whose rows are divided, as the modules before and after it want it."""
+
+    matrix: Matrix
+    column_factors: Factors
+    row_divisors: Factors
+
+    @property
+    def rows(self) -> int:
+        return self.matrix.rows
+
+    @property
+    def columns(self) -> int:
+        return self.matrix.columns
+
+    @property
+    def has_bias(self) -> bool:
+        return self.matrix.has_bias
+
+    def floats(self, start: int, stop: int) -> np.ndarray:
+        rows: np.ndarray = self.matrix.floats(start, stop) * self.factors(start, stop)
+        return rows
+
+    def factors(self, start: int, stop: int) -> np.ndarray:
+        """What each number of these rows is multiplied by; its shape can be spread to theirs."""
+        columns, rows = self.column_factors(), self.row_divisors()
+        factors: np.ndarray = np.ones((1, 1), np.float32) if columns is None else columns[None]
+        return factors if rows is None else factors / rows[start:stop, None]
+
+    def bias(self) -> np.ndarray:
+        """float32 [rows]."""
+        rows, bias = self.row_divisors(), self.matrix.bias()
+        return bias if rows is None else bias / rows
+
+
 @dataclass(frozen=True, slots=True)
 class Woven:
     """Two matrices of one shape, row by row in turns: [2 * rows, columns]."""

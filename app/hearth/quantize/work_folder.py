@@ -14,25 +14,29 @@ from hearth.quantize.journal import Journal
 
 # A process that was killed is gone a moment later, and so is one whose caller was.
 _PATIENCE_SECONDS = 5.0
-_JOURNAL, _MODEL = "journal.json", "model"
+_JOURNAL, _MODEL, _CHOICES, _LAYERS = "journal.json", "model", "choices", "layers"
 
 
 class WorkFolder:
-    """`model/` with what is done, `journal.json` that says how much that is, and a lock.
+    """`model/` with what is done, `journal.json` that says how much that is, what calibration has found, and a lock.
 
     Attributes:
         path: the folder.
         model: what becomes the model.
+        choices: what calibration has found for the recipe's choices.
+        layers: what it has found while the layers are written one by one.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.model = path / _MODEL
+        self.choices = path / _CHOICES
+        self.layers = path / _LAYERS
 
     @property
     def has_work(self) -> bool:
         """Whether something is done that a later process can go on from."""
-        return (self.path / _JOURNAL).exists()
+        return any(file.exists() for file in (self.path / _JOURNAL, self.choices, self.layers))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -61,12 +65,17 @@ class WorkFolder:
         journal = Journal(file, key, seconds) if seconds else Journal(file, key)
         if journal.pieces and data.exists() and data.stat().st_size == size:
             return journal
-        self.clear()
+        self._clear_model()
         self.model.mkdir()
         return Journal(file, key, seconds) if seconds else Journal(file, key)
 
     def clear(self) -> None:
         """Delete what is done; the folder is to be held."""
+        self._clear_model()
+        for file in (self.choices, self.layers):
+            file.unlink(missing_ok=True)
+
+    def _clear_model(self) -> None:
         (self.path / _JOURNAL).unlink(missing_ok=True)
         if self.model.exists():
             shutil.rmtree(self.model)

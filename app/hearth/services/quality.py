@@ -131,7 +131,7 @@ def _open_scorer(folder: ModelFolder, name: str, options: EngineOptions) -> Runn
     from hearth.engine.device_choice import open_model
     from hearth.engine.scoring import RunnerScorer
 
-    # With float keys and values, whatever the settings say: what is measured are the weights.
+    # With the model's own keys and values, whatever the settings say.
     options = msgspec.structs.replace(
         options,
         max_slots=BATCH_ROWS,

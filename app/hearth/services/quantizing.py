@@ -25,7 +25,7 @@ from hearth.errors import (
 from hearth.hardware.machine import Machine, read_machine
 from hearth.i18n import language
 from hearth.model_folder.hub_cache import snapshot_folder
-from hearth.model_folder.manifest import Quantization
+from hearth.model_folder.manifest import VERSION, Manifest, Quantization
 from hearth.model_folder.quality import QualityReport
 from hearth.models.copying import CancelledCallback
 from hearth.models.hub.checkpoints import Checkpoints
@@ -95,7 +95,9 @@ def quantize(
         QuantizeCrashed: the process was killed; what is done is kept.
         QuantizeCancelled: `cancelled` said so; what is done is kept.
     """
-    source = _folder(models, source)
+    fetched = None if source.exists() else Checkpoints(models.root).get(source.as_posix())
+    source = snapshot_folder(source.expanduser().resolve()) if fetched is None else fetched.path
+    origin = Manifest(version=VERSION, name=name, source=str(source)) if fetched is None else fetched.manifest
     machine = read_machine()
     with models.building(name) as folder:
         job = Job(
@@ -115,7 +117,9 @@ def quantize(
                 entry = models.add_built(
                     work.model,
                     name=name,
-                    source=source,
+                    source=origin.source,
+                    revision=origin.revision,
+                    licence=origin.licence,
                     quantization=Quantization(
                         recipe=msgspec.to_builtins(built.recipe), seconds=round(built.seconds, 3)
                     ),
@@ -147,12 +151,6 @@ def _tidy(work: WorkFolder) -> None:
     """Remove what nobody needs any more; what stays of it is seen by nobody."""
     with suppress(OSError, QuantizeBusy):
         work.remove()
-
-
-def _folder(models: ModelRegistry, source: Path) -> Path:
-    """The checkpoint that is meant: one that was fetched, a snapshot in a cache, or the folder itself."""
-    fetched = None if source.exists() else Checkpoints(models.root).get(source.as_posix())
-    return fetched.path if fetched is not None else snapshot_folder(source.expanduser().resolve())
 
 
 def discard(models: ModelRegistry, name: str) -> None:

@@ -12,9 +12,6 @@ from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Decoder, Rows
 from hearth.quantize.weights import Matrix, vector
 
-# Of how many tokens the probabilities are compared, and the share of noise that is tried, as a square.
-_TOKENS, _NOISE = 64, 1e-3
-
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -31,12 +28,10 @@ class Head:
 
     @classmethod
     def open(cls, checkpoint: Checkpoint, decoder: Decoder, hidden: np.ndarray) -> Head:
-        """From the sums after the last layer, float32 [sequences, length, hidden_size]."""
+        """From some sums after the last layer, float32 [sequences, length, hidden_size]."""
         weight = vector(checkpoint, decoder.final_norm.weight)
-        flat = hidden.reshape(-1, hidden.shape[-1])
-        chosen = flat[np.linspace(1, len(flat) - 1, min(_TOKENS, len(flat) - 1)).astype(int)]
         matrix = Matrix(checkpoint, decoder.head.weight or (Rows(decoder.embedding),))
-        return cls(matrix, decoder, weight, chosen)
+        return cls(matrix, decoder, weight, _after_first(hidden))
 
     def normed(self, sums: np.ndarray) -> np.ndarray:
         """What the head meets: the last RMSNorm, float32 of the same shape."""
@@ -49,17 +44,21 @@ class Head:
         self,
         pieces: Iterable[tuple[int, int]],
         rounded: Sequence[Callable[[np.ndarray], np.ndarray]],
+        trials: Sequence[np.ndarray],
         pool: Executor,
-    ) -> tuple[list[float], float]:
-        """The mean KL divergence, in nats, for each way of rounding rows; and for noise in the sums, per its square."""
-        random = np.random.default_rng(0)
-        scale = np.sqrt(_NOISE * np.square(self.sums).mean(axis=1, keepdims=True))
-        noisy = self.sums + scale * random.standard_normal(self.sums.shape, np.float32)
-        clean, moved = (self.normed(sums) for sums in (self.sums, noisy))
+    ) -> tuple[list[float], list[float]]:
+        """The mean KL divergence, in nats, for each way of rounding rows, and for each trial.
+
+        Args:
+            trials: other sums of the same tokens, each float32 [sequences, length, hidden_size].
+        """
+        clean = self.normed(self.sums)
+        others = [self.normed(_after_first(sums)) for sums in trials]
 
         def scores(bounds: tuple[int, int]) -> np.ndarray:
             rows = self.matrix.floats(*bounds)
-            return np.stack([clean @ rows.T, moved @ rows.T, *(clean @ change(rows).T for change in rounded)])
+            changed = (clean @ change(rows).T for change in rounded)
+            return np.stack([clean @ rows.T, *changed, *(sums @ rows.T for sums in others)])
 
         logits = np.concatenate(list(pool.map(scores, pieces)), axis=2)
         if self.decoder.head.softcap:
@@ -69,7 +68,14 @@ class Head:
             float((np.exp(right) * (right - _log_probabilities(other))).sum(axis=1).mean())
             for other in logits[1:]
         ]
-        return [max(0.0, loss) for loss in found[1:]], max(0.0, found[0]) / _NOISE
+        losses = [max(0.0, loss) for loss in found]
+        return losses[: len(rounded)], losses[len(rounded) :]
+
+
+def _after_first(hidden: np.ndarray) -> np.ndarray:
+    """All but each sequence's first token, [tokens, hidden_size]."""
+    rest: np.ndarray = hidden[:, 1:].reshape(-1, hidden.shape[-1])
+    return rest
 
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from onnx import TensorProto
 
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Decoder
+from hearth.quantize.graph.attention import KINDS, past_name, present_name
 from hearth.quantize.graph.decoder_graph import decoder_layer
 from hearth.quantize.graph.graph import Graph
 from hearth.quantize.graph.linear import Product, Writer
@@ -29,11 +30,13 @@ class LayerSession:
 
     Attributes:
         products: as in `Writer`.
+        caches: by the name of each past, that of its present; [kv_heads, tokens, head_dim] where it is asked for.
         weights: float32, by their tensors' names.
     """
 
     session: PieceSession
     products: dict[str, Product]
+    caches: dict[str, str]
     weights: dict[str, np.ndarray]
 
     @classmethod
@@ -56,12 +59,13 @@ class LayerSession:
         for name in dict.fromkeys([OUTPUT, *(product.source for product in writer.products.values())]):
             graph.output(name, TensorProto.FLOAT, [*shape[:2], f"{name}_channels"])
         session = PieceSession(graph.model_without_weights(), checkpoint.folder.name, threads)
-        return cls(session, writer.products, dict(map(_whole, graph.weights)))
+        caches = {past_name(number, kind): present_name(number, kind) for kind in KINDS}
+        return cls(session, writer.products, caches, dict(map(_whole, graph.weights)))
 
     def run(
         self, hidden: np.ndarray, outputs: Sequence[str], replaced: Mapping[str, np.ndarray] | None = None
     ) -> list[np.ndarray]:
-        """These outputs, each [tokens, channels].
+        """These outputs, each [tokens, channels] unless it is a cache.
 
         Args:
             hidden: float32 [tokens, hidden_size], one sequence from its start.
@@ -70,6 +74,10 @@ class LayerSession:
         given = {f"{name}.weight": values for name, values in (replaced or {}).items()}
         values = {**self.weights, **given, "hidden": hidden[None]}
         return [output[0] for output in self.session.run(values, len(hidden), outputs)]
+
+    def run_all(self, sequences: np.ndarray, replaced: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
+        """The sums after the layer, float32 [sequences, tokens, hidden_size] as those before it."""
+        return np.stack([self.run(sequence, [OUTPUT], replaced)[0] for sequence in sequences])
 
 
 def _whole(weight: Weight) -> tuple[str, np.ndarray]:

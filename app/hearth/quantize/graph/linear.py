@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from onnx import TensorProto
 
+from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Rows
 from hearth.quantize.graph.graph import Graph
 from hearth.quantize.recipe import Recipe
 from hearth.quantize.repacked_weight import RepackedWeight, packed_scheme
-from hearth.quantize.rounding.inputs import Inputs
 from hearth.quantize.rounding.rounding import ROUNDINGS
 from hearth.quantize.rounding.scheme import Scheme
-from hearth.quantize.weights import FloatWeight, Matrix, RoundedWeight, Source, Tensor, VectorWeight
+from hearth.quantize.weights import (
+    Factors,
+    FloatWeight,
+    Folded,
+    Matrix,
+    RoundedWeight,
+    Source,
+    Tensor,
+    VectorWeight,
+)
 
 MatrixWeight = FloatWeight | RoundedWeight | RepackedWeight
 
@@ -33,7 +41,7 @@ class Writer:
     """What every part of the graph is written with.
 
     Attributes:
-        inputs: what calibration has shown of each matrix, by its module's name; weights are made with what is there then.
+        found: what calibration has found; weights are made with what is there then.
         products: every product with a matrix of the checkpoint, by its module's name.
         keeps_packed: whether matrices that the checkpoint has as integers stay so; else they become floats.
         float_type: of what flows through the graph, of TensorProto.
@@ -42,7 +50,7 @@ class Writer:
     graph: Graph
     checkpoint: Checkpoint
     recipe: Recipe
-    inputs: Mapping[str, Inputs] = field(default_factory=dict)
+    found: Findings = field(default_factory=Findings)
     products: dict[str, Product] = field(default_factory=dict)
     keeps_packed: bool = True
 
@@ -50,20 +58,36 @@ class Writer:
     def float_type(self) -> int:
         return TensorProto.FLOAT16 if self.recipe.target_is_gpu else TensorProto.FLOAT
 
+    def factors(self, fold: str) -> Factors:
+        """Those that calibration finds for a fold; see `folds.py`."""
+        return lambda: self.found.folds.get(fold)
+
     def matrix(self, parts: tuple[Rows, ...]) -> Matrix:
         return Matrix(self.checkpoint, parts)
 
 
+def no_factors() -> None:
+    """All are 1."""
+
+
 def linear(
-    writer: Writer, name: str, source: str, parts: tuple[Rows, ...], scheme: Scheme | None = None
+    writer: Writer,
+    name: str,
+    source: str,
+    parts: tuple[Rows, ...],
+    scheme: Scheme | None = None,
+    folds: tuple[Factors, Factors] | None = None,
 ) -> str:
     """source @ matrix.T + bias; `name` is the module's, such as `model.layers.0.mlp.down_proj`.
 
     Args:
         scheme: how the matrix is kept, whatever the recipe says.
+        folds: where the recipe scales: what its columns are multiplied and its rows divided by.
     """
-    matrix = writer.matrix(parts)
-    writer.products[name] = Product(source, matrix)
+    plain = writer.matrix(parts)
+    writer.products[name] = Product(source, plain)
+    is_folded = folds is not None and writer.recipe.is_scaled and packed_scheme(plain) is None
+    matrix = Folded(plain, *folds) if folds is not None and is_folded else plain
     weight = matrix_weight(writer, name, matrix, scheme)
     product = product_with(writer, f"{name}/MatMul", source, weight)
     if not matrix.has_bias:
@@ -96,7 +120,7 @@ def matrix_weight(writer: Writer, name: str, matrix: Source, scheme: Scheme | No
         return RepackedWeight(data, scales, zero_points, matrix, scheme)
     rounding = ROUNDINGS[writer.recipe.rounding]
     return RoundedWeight(
-        data, scales, zero_points, matrix, scheme, rounding, inputs=lambda: writer.inputs.get(name)
+        data, scales, zero_points, matrix, scheme, rounding, inputs=lambda: writer.found.inputs.get(name)
     )
 
 

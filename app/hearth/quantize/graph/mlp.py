@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from hearth.quantize.decoder import Activation, Mlp
-from hearth.quantize.graph.linear import Writer, linear
+from hearth.quantize.graph.linear import Writer, linear, no_factors
 
 
-def mlp(writer: Writer, name: str, source: str, part: Mlp) -> str:
-    """down(activation(gate(x)) * up(x))."""
+def mlp(writer: Writer, name: str, source: str, part: Mlp, norm: str) -> str:
+    """down(activation(gate(x)) * up(x)); `norm` is the module that `source` comes from."""
     graph = writer.graph
-    gate = linear(writer, f"{name}.gate_proj", source, part.gate)
-    up = linear(writer, f"{name}.up_proj", source, part.up)
+    read, between = (writer.factors(fold) for fold in (norm, f"{name}.up_proj"))
+    gate = linear(writer, f"{name}.gate_proj", source, part.gate, folds=(read, no_factors))
+    up = linear(writer, f"{name}.up_proj", source, part.up, folds=(read, between))
     active = activate(writer, f"{name}.act_fn", gate, part.activation)
     product = graph.node("Mul", [active, up], f"{name}/Mul")
-    return linear(writer, f"{name}.down_proj", product, part.down)
+    return linear(writer, f"{name}.down_proj", product, part.down, folds=(between, no_factors))
 
 
 def activate(writer: Writer, name: str, source: str, activation: Activation) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hearth.quantize.decoder import Norm
 from hearth.quantize.graph.graph import CONTRIB
 from hearth.quantize.graph.linear import Writer
@@ -15,7 +17,13 @@ def norm_weight(writer: Writer, name: str, norm: Norm) -> str:
     checkpoint = writer.checkpoint
     channels = checkpoint.tensor(norm.weight.tensor).row_shape
     tensor = Tensor(f"{name}.weight", writer.float_type, channels)
-    (weight,) = writer.graph.weight(VectorWeight(tensor, lambda: vector(checkpoint, norm.weight)))
+
+    def values() -> np.ndarray:
+        divisors = writer.found.folds.get(name)
+        plain = vector(checkpoint, norm.weight)
+        return plain if divisors is None else plain / divisors
+
+    (weight,) = writer.graph.weight(VectorWeight(tensor, values))
     return weight
 
 

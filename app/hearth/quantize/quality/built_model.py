@@ -12,10 +12,11 @@ from onnx import ModelProto
 
 from hearth.model_folder.quality import MatrixError
 from hearth.quantize.builder import GRAPH_FILE
+from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.data_file import Place
 from hearth.quantize.decoder import Decoder
-from hearth.quantize.graph.decoder_graph import decoder_graph
+from hearth.quantize.graph.decoder_graph import FACTORS, decoder_graph
 from hearth.quantize.graph.graph import DATA_FILE
 from hearth.quantize.graph.linear import Writer
 from hearth.quantize.piece_session import PieceSession
@@ -23,7 +24,7 @@ from hearth.quantize.quality.layer_piece import LayerPiece
 from hearth.quantize.recipe import Recipe
 from hearth.quantize.repacked_weight import RepackedWeight
 from hearth.quantize.rounding.blocks import RoundedRows, unpack_bits
-from hearth.quantize.weights import DTYPES, FloatWeight, Matrix, RoundedWeight, Tensor
+from hearth.quantize.weights import DTYPES, FloatWeight, Folded, Matrix, RoundedWeight, Tensor
 
 # Numbers of a matrix that are compared at a time.
 _PIECE_NUMBERS = 1 << 20
@@ -53,10 +54,16 @@ class BuiltModel:
         self, folder: Path, checkpoint: Checkpoint, decoder: Decoder, recipe: Recipe, threads: int
     ) -> None:
         self._folder = folder
+        self._recipe = recipe
         self._threads = threads
-        self._graph = decoder_graph(decoder, checkpoint, recipe)
+        found = Findings()
+        self._graph = decoder_graph(decoder, checkpoint, recipe, found)
         self._float_type = Writer(self._graph, checkpoint, recipe).float_type
         self._model: ModelProto = onnx.load(str(folder / GRAPH_FILE), load_external_data=False)
+        for name, place in _places(self._model).items():
+            if name.endswith(FACTORS):
+                factors = np.fromfile(folder / DATA_FILE, "<f4", place.length // 4, offset=place.offset)
+                found.folds[name.removesuffix(FACTORS)] = factors
 
     @property
     def parameters(self) -> int:
@@ -68,6 +75,18 @@ class BuiltModel:
                 key = matrix.parts if isinstance(matrix, Matrix) else weight.tensors[0].name
                 numbers[key] = matrix.rows * matrix.columns
         return sum(numbers.values())
+
+    @property
+    def unscaled(self) -> tuple[str, ...]:
+        """Integer matrices whose columns AWQ could not multiply; nothing for a recipe without it."""
+        if not self._recipe.is_scaled:
+            return ()
+        return tuple(
+            _module(weight)
+            for weight in self._graph.weights
+            if isinstance(weight, RoundedWeight | RepackedWeight)
+            and not (isinstance(weight.matrix, Folded) and weight.matrix.column_factors() is not None)
+        )
 
     def layer_error(self, number: int, before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> float:
         """How far what this layer adds is from what it should add.
@@ -101,9 +120,8 @@ class BuiltModel:
         rounded = [weight for weight in self._graph.weights if isinstance(weight, RoundedWeight)]
         errors = []
         for number, weight in enumerate(rounded):
-            name = weight.data.name.rpartition(".weight_Q")[0]
             error = self._matrix_error(weight, places)
-            errors.append(MatrixError(name, weight.scheme.bits, weight.scheme.block_size, error))
+            errors.append(MatrixError(_module(weight), weight.scheme.bits, weight.scheme.block_size, error))
             advance(number + 1, len(rounded))
         return tuple(errors)
 
@@ -114,7 +132,11 @@ class BuiltModel:
         for start in range(0, weight.rows, step):
             stop = min(start + step, weight.rows)
             wanted = weight.matrix.floats(start, stop)
-            error.add(self._rounded(weight, places, start, stop).values()[:, :columns] - wanted, wanted)
+            difference = self._rounded(weight, places, start, stop).values()[:, :columns] - wanted
+            factors = (
+                weight.matrix.factors(start, stop) if isinstance(weight.matrix, Folded) else np.float32(1)
+            )
+            error.add(difference / factors, wanted / factors)
         return error.value
 
     def _rounded(self, weight: RoundedWeight, places: dict[str, Place], start: int, stop: int) -> RoundedRows:
@@ -133,6 +155,11 @@ class BuiltModel:
         zero_points = unpack_bits(rows(weight.zero_points), bits)[:, :blocks] if weight.zero_points else None
         scales = rows(weight.scales).astype(np.float32, copy=False)
         return RoundedRows(bits, codes, scales, zero_points)
+
+
+def _module(weight: RoundedWeight | RepackedWeight) -> str:
+    """The name of the module that the matrix belongs to."""
+    return weight.data.name.rpartition(".weight_Q")[0]
 
 
 def _places(model: ModelProto) -> dict[str, Place]:

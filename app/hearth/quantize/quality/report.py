@@ -87,6 +87,8 @@ def quality_report(
         bits_per_weight=8 * size / built.parameters,
         build_seconds=build_seconds,
         accuracy_level=recipe.accuracy_level,
+        kv_cache=recipe.kv_cache,
+        unscaled=built.unscaled,
         layers=tuple(layers),
         matrices=matrices,
     )

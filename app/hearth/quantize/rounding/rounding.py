@@ -33,4 +33,5 @@ ROUNDINGS: dict[str, Rounding] = {
     "scale-search": round_scale_search,
     "hqq": round_hqq,
     "gptq": round_gptq,
+    "awq": round_scale_search,  # of matrices that were scaled before; see `awq.py`
 }

@@ -19,6 +19,8 @@ _FINER = {
     4: (0.93, 1.07, 1.15, 1.25),
     8: (1.02,),
 }
+# How often the best scale is fitted to its integers, and those to it; more wins next to nothing.
+_FITS = 2
 
 
 class _Search:
@@ -53,6 +55,12 @@ class _Search:
         self.scale = np.where(is_better, scale, self.scale)
         self.zeros = np.where(is_better, zeros, self.zeros)
 
+    def shift_zeros(self) -> None:
+        """Try the zero points beside the best."""
+        zeros = self.zeros
+        for shift in (-1, 1):
+            self.attempt(self.factor, np.clip(zeros + np.float32(shift), 0, self.most))
+
 
 def round_scale_search(values: np.ndarray, scheme: Scheme, inputs: Inputs | None = None) -> RoundedRows:
     """Round rows, float32 [rows, K], to integers, with the least error where it matters most."""
@@ -68,9 +76,11 @@ def round_scale_search(values: np.ndarray, scheme: Scheme, inputs: Inputs | None
     if scheme.is_symmetric:
         search.attempt(-(half - 1) / half, zeros)
     else:
-        for shift in (-1, 1):
-            search.attempt(search.factor, np.clip(zeros + np.float32(shift), 0, most))
-    search.attempt(inverse(search.scale), search.zeros)
+        search.shift_zeros()
+    for _ in range(_FITS):
+        search.attempt(inverse(search.scale), search.zeros)
+        if not scheme.is_symmetric:
+            search.shift_zeros()
     codes = encode(units * search.factor[..., None], search.zeros, most).astype(np.uint8)
     zero_points = None if scheme.is_symmetric else search.zeros.astype(np.uint8)
     return RoundedRows(scheme.bits, codes, search.scale * first.scales, zero_points)
