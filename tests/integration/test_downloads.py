@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
@@ -20,6 +21,7 @@ from hearth.errors import (
     HubFailed,
     HubOffline,
     HubUnreachable,
+    ModelFileInvalid,
     ModelNameTaken,
     RepositoryGated,
     RepositoryNameInvalid,
@@ -30,7 +32,9 @@ from hearth.errors import (
 )
 from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
 from hearth.models.hub.choices import choose
+from hearth.models.hub.download_folder import DownloadFolder
 from hearth.models.hub.patience import Patience
+from hearth.models.hub.session import session
 from hearth.models.registry import ModelEntry, ModelRegistry
 from hearth.services.download_events import DownloadDone, DownloadEvent, DownloadState, DownloadStatus
 from hearth.services.downloads import Downloads
@@ -358,6 +362,52 @@ def test_a_file_name_that_leads_elsewhere_is_refused(server: HubServer, path: st
     server.repositories["org/evil"] = HubRepository({"a/genai_config.json": b"{}", f"a/{path}": b"evil"})
     with pytest.raises(HubFailed, match="it lists a file"):
         look("org/evil")
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ("tokenizer_extra.json", "../../../tokenizer_extra.json"),
+        ('"repository":"org/Small-onnx"', '"repository":"../../x"'),
+        ('"name":"mine"', '"name":"../mine"'),
+    ],
+)
+def test_a_download_that_somebody_else_has_put_here_is_left_alone(
+    server: HubServer, models: ModelRegistry, written: str, instead: str
+) -> None:
+    """The models folder may come from another machine, and nothing is fetched or written because of it."""
+    downloads = Downloads(models)
+    queue(downloads, GENAI, name="mine")
+    (job,) = (models.root / ".downloads").glob("*/download.json")
+    text = job.read_text()
+    assert written in text
+    job.write_text(text.replace(written, instead))
+    with pytest.raises(ModelFileInvalid):
+        DownloadFolder(job.parent).read()
+    asked = len(server.requests)
+    assert Downloads(models).list() == []
+    assert len(server.requests) == asked
+
+
+def test_the_next_page_of_a_list_at_another_host_gets_no_token(server: HubServer) -> None:
+    heard: list[str | None] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers.get("Authorization"))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as elsewhere:
+        Thread(target=elsewhere.serve_forever, daemon=True).start()
+        for address in (f"http://127.0.0.1:{elsewhere.server_port}/api", f"{server.endpoint}/api/whoami-v2"):
+            session().get(address, headers={"Authorization": "Bearer good"})
+        elsewhere.shutdown()
+    assert heard == [None]
 
 
 def test_offline_refuses_before_any_connection(

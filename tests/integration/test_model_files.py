@@ -149,13 +149,18 @@ def test_a_remote_model_keeps_its_key_in_the_key_store(
     from hearth.model_folder.manifest import RemoteModel
     from hearth.models.remote_keys import read_key, write_key
 
-    registry = ModelRegistry()
-    entry = registry.add_remote("far", RemoteModel(address="http://127.0.0.1:9/v1", model="m", has_key=True))
-    write_key("far", "sesame")
+    registry, address = ModelRegistry(), "http://127.0.0.1:9/v1"
+    entry = registry.add_remote("far", RemoteModel(address=address, model="m", has_key=True))
+    write_key("far", address, "sesame")
     assert (entry.format, entry.is_remote, entry.bytes) == ("remote", True, 0)
     assert "sesame" not in (registry.root / "far" / "manifest.json").read_text()
     registry.restore(registry.remove("far"))
-    assert read_key("far") == "sesame"
+    assert read_key("far", address) == "sesame"
+    assert read_key("far", "http://127.0.0.1:10/v1") == ""  # a key is for one server
+    registry.remove("far")
+    registry.add_remote("far", RemoteModel(address=address, model="m", has_key=True))
+    registry.purge_removed()
+    assert read_key("far", address) == "sesame"  # the newer model's
     registry.remove("far")
     registry.purge_removed()
     assert store.keys == {}

@@ -28,6 +28,19 @@ def write(folder: Path, data: bytes, name: str = "m.gguf") -> Path:
     return file
 
 
+def test_a_header_of_endless_small_things_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither texts that fill the memory nor arrays that take minutes to step over."""
+    monkeypatch.setattr("hearth.model_folder.gguf_reader._MOST_KEPT", 10_000)
+    monkeypatch.setattr("hearth.model_folder.gguf_reader._MOST_ENTRIES", 100)
+    long = gguf(llama_keys() | {f"k{n}": string("x" * 3000) for n in range(4)})
+    with pytest.raises(HeaderInvalid, match="too long"):
+        HeaderReader(long).read()
+    for many in ({"a": texts([""] * 101)}, {"a": texts([""] * 60), "b": texts([""] * 60)}):
+        with pytest.raises(HeaderInvalid):
+            HeaderReader(gguf(llama_keys() | many)).read()
+    HeaderReader(gguf(llama_keys() | {"a": texts([""] * 60)})).read()
+
+
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_file_tells_what_its_model_is(tmp_path: Path, version: int) -> None:
     found = read_gguf(write(tmp_path, gguf(llama_keys(version), version=version)))

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from hearth.cli.output import note, size_text, status, write, write_json, write_pairs, write_table
-from hearth.errors import CommandInvalid, ModelNotFound
+from hearth.errors import CommandInvalid, ModelNotFound, ModelUnsupported
 from hearth.i18n import mark, tr
 
 if TYPE_CHECKING:
@@ -192,12 +192,16 @@ def _choices(fits: Fits, model: str, recipe: str) -> Mapping[str, ModelFit]:
     from hearth.cli.opening import open_models
     from hearth.model_folder.folder import ModelFolder
     from hearth.model_folder.json_file import read_json
+    from hearth.model_folder.manifest import GENAI
     from hearth.models.catalogue import ModelNotInCatalogue, find_in_catalogue
     from hearth.quantize.recipe_file import load_recipe
 
     with open_models() as registry:
         try:
             entry = registry.get(model)
+            if entry.format != GENAI:
+                reason = tr("the estimate is for models in the onnxruntime-genai format, and for checkpoints")
+                raise ModelUnsupported(name=entry.name, reason=reason)
             roots = [entry.path] if entry.in_place else []
             return {_AS_IT_IS: fits.of_folder(ModelFolder.open(entry.path, roots))}
         except ModelNotFound as error:

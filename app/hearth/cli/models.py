@@ -232,7 +232,7 @@ def add_remote(
         entry = registry.add_remote(name, RemoteModel(address=address, model=model, has_key=bool(key)))
         if key:
             try:
-                write_key(entry.name, key)
+                write_key(entry.name, address, key)
             except HearthError:
                 registry.remove(entry.name)  # without its key it would only be refused
                 raise
@@ -250,9 +250,9 @@ def set_key(name: Name, json: Json = False) -> None:
             raise InputInvalid(reason=tr("{name} is on this machine and needs no key", name=entry.name))
         key = _ask_key(entry.name)
         if key:
-            write_key(entry.name, key)
+            write_key(entry.name, entry.manifest.remote.address, key)
         else:
-            delete_key(entry.name)
+            delete_key(entry.name, entry.manifest.remote.address)
         entry = registry.set_has_key(entry.name, bool(key))
     if json:
         write_json(ModelSummary.of(entry))

@@ -156,6 +156,8 @@ def _moved(entry: str, source: IO[bytes], target: IO[bytes]) -> str:
         left = int(length)
         while left:
             piece = source.read(min(left, _MOVED_BYTES))
+            if not piece:
+                raise OSError("a packed matrix is cut off")
             left -= target.write(piece)
     return "|".join(parts)
 

@@ -17,6 +17,8 @@ _MOST_KEYS = 4096
 _MOST_TENSORS = 1 << 17
 _LONGEST_NAME = 65_535
 _LONGEST_KEPT = 16 << 20  # a chat template is a few kilobytes
+_MOST_KEPT = 64 << 20  # all texts together
+_MOST_ENTRIES = 1 << 24  # of all arrays of texts together, and of arrays
 _MOST_DIMENSIONS = 4
 _DEEPEST = 4  # arrays of arrays
 
@@ -92,6 +94,7 @@ class HeaderReader:
         self._size = len(data)
         self._at = 0
         self._count = "<Q"
+        self._kept = self._entries = 0
 
     def read(self) -> Header:
         """The header.
@@ -153,10 +156,12 @@ class HeaderReader:
             raise HeaderInvalid("its arrays are nested too deeply")
         kind = self._number("<I")
         if kind == _STRING:
-            length = self._length(self._size, least=struct.calcsize(self._count), what="texts")
+            length = self._length(_MOST_ENTRIES, least=struct.calcsize(self._count), what="texts")
+            self._walk(length)
             self._skip_strings(length)
         elif kind == _ARRAY:
-            length = self._length(self._size, least=4, what="arrays")
+            length = self._length(_MOST_ENTRIES, least=4, what="arrays")
+            self._walk(length)
             for _ in range(length):
                 self._skip_array(depth + 1)
         else:
@@ -167,6 +172,12 @@ class HeaderReader:
             length = self._length(self._size, least=width, what="numbers")
             self._bytes_skipped(length * width)
         return length
+
+    def _walk(self, count: int) -> None:
+        """So many entries are looked at one by one, which takes time."""
+        self._entries += count
+        if self._entries > _MOST_ENTRIES:
+            raise HeaderInvalid("its arrays are too long")
 
     def _skip_strings(self, count: int) -> None:
         unpack, width, data, at = (
@@ -196,7 +207,8 @@ class HeaderReader:
         length = self._number(self._count)
         if length > self._size - self._at:
             raise HeaderInvalid("a text in it is longer than the file")
-        if length > longest:
+        self._kept += length
+        if length > longest or self._kept > _MOST_KEPT:
             raise HeaderInvalid("a text in it is too long")
         return self._bytes(length).decode("utf-8", errors="replace")
 

@@ -70,7 +70,7 @@ class ModelRegistry:
     def __init__(self, root: Path | None = None, built_in: Sequence[Path] | None = None) -> None:
         """`built_in`: folders of the models that are part of Hearth; those that are not there are left out."""
         self._gate = Gate()
-        self._keys_to_forget: list[str] = []
+        self._keys_to_forget: list[tuple[str, str]] = []
         self._built_in = built_in_entries(built_in_folders() if built_in is None else built_in)
         self.use_folder(root or models_folder())
 
@@ -313,7 +313,7 @@ class ModelRegistry:
             DiskFull, HomeUnwritable: it cannot be moved.
             HearthError: whatever is wrong with it.
         """
-        source = open_source(made if manifest.format == GENAI else min(made.glob("*.gguf")))
+        source = open_source(made if manifest.format == GENAI else made / min(manifest.files))
         manifest = msgspec.structs.replace(
             manifest,
             facts=source.facts,
@@ -470,8 +470,8 @@ class ModelRegistry:
                 raise writing_failed(self.root, error) from error
             except OSError as error:
                 raise writing_failed(self.root, error) from error
-            if entry.is_remote:
-                self._keys_to_forget.append(entry.name)
+            if entry.manifest.remote is not None:
+                self._keys_to_forget.append((entry.name, entry.manifest.remote.address))
             return removed
 
     def restore(self, removed: RemovedModel) -> None:
@@ -487,14 +487,16 @@ class ModelRegistry:
             if not removed.path.is_dir():
                 raise ModelNotFound(name=removed.name)
             self._move(removed.path, removed.name)
-            self._keys_to_forget = [name for name in self._keys_to_forget if name != removed.name]
+            self._keys_to_forget = [key for key in self._keys_to_forget if key[0] != removed.name]
 
     def purge_removed(self) -> None:
         """Delete what this process removed, with its keys; there is no undo after that."""
         self._trash.clear()
         forgotten, self._keys_to_forget = self._keys_to_forget, []
-        for name in forgotten:
-            delete_key(name)
+        here = {(entry.name, entry.manifest.remote.address) for entry in self.list() if entry.manifest.remote}
+        for name, address in forgotten:
+            if (name, address) not in here:  # one that was added since
+                delete_key(name, address)
 
     def _own(self, name: str) -> ModelEntry:
         """The user's model with this name. Raises ModelNotFound, and ModelBuiltIn for one of Hearth's."""

@@ -1,28 +1,33 @@
-"""Keys for servers of remote models, in the system's key store and nowhere else."""
+"""Keys for servers of remote models, in the system's key store and nowhere else: one for each model and server.
+
+A model of the same name at another server has another key, so that no manifest sends a key elsewhere.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from hearth.errors import KeyStoreUnusable
 from hearth.models.key_store import forget_secret, keep_secret, read_secret
 
 
-def read_key(name: str) -> str:
+def read_key(name: str, address: str) -> str:
     """The key of a remote model; empty where there is none. Raises KeyStoreUnusable."""
-    return read_secret(_user(name))
+    return read_secret(_user(name, address))
 
 
-def write_key(name: str, key: str) -> None:
+def write_key(name: str, address: str, key: str) -> None:
     """Keep the key of a remote model. Raises KeyStoreUnusable."""
-    keep_secret(_user(name), key)
+    keep_secret(_user(name, address), key)
 
 
-def delete_key(name: str) -> None:
+def delete_key(name: str, address: str) -> None:
     """Forget the key of a remote model, if there is one and the store can be asked."""
     with suppress(KeyStoreUnusable):
-        forget_secret(_user(name))
+        forget_secret(_user(name, address))
 
 
-def _user(name: str) -> str:
-    return f"remote model {name}"
+def _user(name: str, address: str) -> str:
+    parts = urlsplit(address)
+    return f"remote model {name} at {parts.scheme}://{parts.netloc}"

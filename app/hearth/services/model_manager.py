@@ -55,9 +55,10 @@ class ModelManager:
         old = hearth.models.get(name).name
         self._unload(old)
         entry = hearth.models.rename(old, new)
-        if entry.manifest.remote is not None and entry.manifest.remote.has_key and entry.name != old:
-            write_key(entry.name, read_key(old))
-            delete_key(old)
+        remote = entry.manifest.remote
+        if remote is not None and remote.has_key and entry.name != old:
+            write_key(entry.name, remote.address, read_key(old, remote.address))
+            delete_key(old, remote.address)
         hearth.conversations.rename_model(old, entry.name)
         if hearth.conversations.get_setting(LAST_MODEL) == old:
             hearth.conversations.set_setting(LAST_MODEL, entry.name)

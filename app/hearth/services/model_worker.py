@@ -540,4 +540,4 @@ def _roots(entry: ModelEntry) -> list[str]:
 def _key(entry: ModelEntry) -> str:
     """For the server of a remote model. Raises KeyStoreUnusable."""
     remote = entry.manifest.remote
-    return read_key(entry.name) if remote is not None and remote.has_key else ""
+    return read_key(entry.name, remote.address) if remote is not None and remote.has_key else ""

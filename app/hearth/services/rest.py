@@ -29,9 +29,9 @@ class Rest:
 
     def release(self) -> None:
         """Undo one `hold`."""
+        self.touch()  # first, so that it is never free without having been used just now
         with self._lock:
             self._holds -= 1
-        self.touch()
 
     def touch(self) -> None:
         """The model had something to do just now."""

@@ -84,7 +84,7 @@ def choices(repository: Repository, model_types: Collection[str]) -> tuple[Choic
     if not found:
         raise RepositoryUnfit(repository=repository.name, reason=_why_unfit(repository))
     for choice in found:
-        _check_paths(choice)
+        check_paths(choice)
     return tuple(sorted(found, key=lambda choice: choice.name))
 
 
@@ -127,7 +127,10 @@ def _genai(repository: Repository) -> list[Choice]:
     for folder in folders:
         inside = "" if folder == "." else folder
         files = tuple(file for file in repository.files if _nearest(file.path, folders) == folder)
+        # Hearth writes a manifest of its own there.
+        own = f"{inside}/{manifest.FILE_NAME}".lstrip("/").casefold()
         files = tuple(file for file in files if not PurePosixPath(file.path).name.startswith("."))
+        files = tuple(file for file in files if file.path.casefold() != own)
         found.append(
             Choice(name=inside or genai_config.FILE_NAME, format=Format.GENAI, folder=inside, files=files)
         )
@@ -214,8 +217,12 @@ def _names(offered: Sequence[Choice]) -> str:
     return ", ".join([*names[:_NAMED_IN_ERRORS], *more])
 
 
-def _check_paths(choice: Choice) -> None:
-    """The paths come from a server: none may lead out of a folder, or mean another file on another system."""
+def check_paths(choice: Choice) -> None:
+    """The paths come from a server: none may lead out of a folder, or mean another file on another system.
+
+    Raises:
+        HubFailed: one does.
+    """
     seen = set[str]()
     for file in choice.files:
         path = file.path
@@ -227,6 +234,7 @@ def _check_paths(choice: Choice) -> None:
             or any(character in path for character in '\\:*?"<>|')
             or any(part.lower().partition(".")[0] in RESERVED_ON_WINDOWS for part in parts)
             or path.casefold() in seen
+            or (choice.folder and not path.startswith(f"{choice.folder}/"))
         )
         if bad or file.bytes < 0 or not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", file.oid):
             raise HubFailed(host=host(), reason=tr("it lists a file “{name}”", name=path[:100]))

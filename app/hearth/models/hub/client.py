@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeVar
 
 import httpx2
@@ -37,6 +38,7 @@ from hearth.models.hub.session import session, transport_errors
 log = logging.getLogger(__name__)
 
 PATIENCE = Patience()
+_MOST_FILES = 100_000
 _LISTED: list[ExpandModelProperty_T] = ["config", "downloads", "gated", "siblings"]
 
 T = TypeVar("T")
@@ -72,7 +74,7 @@ class HubClient:
             info = self._api.model_info(name, revision=revision)
             if info.sha is None:
                 raise ValueError("no commit")
-            tree = self._api.list_repo_tree(info.id, recursive=True, revision=info.sha)
+            tree = islice(self._api.list_repo_tree(info.id, recursive=True, revision=info.sha), _MOST_FILES)
             files = tuple(_remote_file(entry) for entry in tree if isinstance(entry, RepoFile))
             return Repository(
                 name=info.id,

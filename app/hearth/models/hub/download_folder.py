@@ -18,13 +18,14 @@ from typing import Any
 
 import msgspec
 
-from hearth.errors import DownloadBusy, HearthError, writing_failed
+from hearth.errors import DownloadBusy, HearthError, ModelFileInvalid, writing_failed
+from hearth.i18n import tr
 from hearth.model_folder.held_folder import FolderHeld, held_folder
 from hearth.model_folder.json_file import read_json
-from hearth.models.hub.choices import Choice, Format
+from hearth.models.hub.choices import Choice, Format, check_paths
 from hearth.models.hub.partial_file import PartialFile
-from hearth.models.hub.repository import RemoteFile
-from hearth.models.names import clean_name
+from hearth.models.hub.repository import RemoteFile, check_repository_name
+from hearth.models.names import clean_name, is_name
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +92,17 @@ class DownloadFolder:
         return self.path.name
 
     def read(self) -> DownloadJob:
-        """Raises ModelFileInvalid where there is no job, or a damaged one."""
-        return read_json(self.path / _JOB, DownloadJob, _MAX_BYTES)
+        """Raises ModelFileInvalid where there is no job, or one that Hearth has not written: the folder may be anybody's."""
+        job = read_json(self.path / _JOB, DownloadJob, _MAX_BYTES)
+        is_whole = job.name == job.repository if job.format is Format.CHECKPOINT else is_name(job.name)
+        try:
+            check_repository_name(job.repository)
+            check_paths(job.choice)
+        except HearthError:
+            is_whole = False
+        if not is_whole or job.added_at.tzinfo is None:
+            raise ModelFileInvalid(file=str(self.path / _JOB), reason=tr("it is no download of Hearth"))
+        return job
 
     def write(self, job: DownloadJob) -> None:
         """Note the job, whole or not at all.

@@ -20,7 +20,7 @@ from huggingface_hub import get_session, set_client_factory
 from hearth import __version__
 from hearth.errors import HearthError, HubBusy, HubFailed, HubOffline, HubUnreachable
 from hearth.i18n import tr
-from hearth.models.hub.address import host, is_offline
+from hearth.models.hub.address import endpoint, host, is_offline
 
 # Seconds. Between two pieces of a file a server may be silent for that long.
 _TIMEOUT = httpx2.Timeout(connect=10.0, read=30.0, write=30.0, pool=None)
@@ -38,6 +38,9 @@ class _Client(httpx2.Client):
         # The library asks for no timeout at all in some calls.
         request.extensions["timeout"] = _TIMEOUT.as_dict()
         request.headers["User-Agent"] = f"hearth/{__version__}"
+        hub = httpx2.URL(endpoint())
+        if (request.url.scheme, request.url.host, request.url.port) != (hub.scheme, hub.host, hub.port):
+            request.headers.pop("Authorization", None)  # the next page of a list may be said to lie anywhere
         with transport_errors(request.url.host):
             response = super().send(request, **options)
         if response.status_code in _TRY_AGAIN:
