@@ -5,7 +5,6 @@ What is asked goes to that server, so fronts show such a model as remote. HEARTH
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from hearth.errors import (
 )
 from hearth.i18n import tr
 from hearth.model_folder.manifest import RemoteModel
+from hearth.offline import is_offline
 
 _TIMEOUT: Final = httpx2.Timeout(30.0, connect=10.0, read=300.0)
 _LOOK_SECONDS: Final = 10.0
@@ -57,7 +57,7 @@ class RemoteBackend(ThreadedBackend):
         """
         started = time.perf_counter()
         super().__init__(name)
-        if os.environ.get("HEARTH_OFFLINE", "") not in ("", "0"):
+        if is_offline():
             raise OfflineMode(name=name)
         self._remote = remote
         self._waiting: list[Answer] = []

@@ -1,4 +1,4 @@
-"""Where the hub is, and whether it may be asked at all."""
+"""Where the hub is, and where its pages are for people."""
 
 from __future__ import annotations
 
@@ -26,8 +26,3 @@ def page(*parts: str) -> str:
 def token_page() -> str:
     """Where a token is made."""
     return page("settings", "tokens")
-
-
-def is_offline() -> bool:
-    """Whether `HEARTH_OFFLINE` forbids every connection."""
-    return os.environ.get("HEARTH_OFFLINE", "").lower() not in ("", "0", "false", "no")

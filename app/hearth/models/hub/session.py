@@ -20,7 +20,8 @@ from huggingface_hub import get_session, set_client_factory
 from hearth import __version__
 from hearth.errors import HearthError, HubBusy, HubFailed, HubOffline, HubUnreachable
 from hearth.i18n import tr
-from hearth.models.hub.address import endpoint, host, is_offline
+from hearth.models.hub.address import endpoint, host
+from hearth.offline import is_offline
 
 # Seconds. Between two pieces of a file a server may be silent for that long.
 _TIMEOUT = httpx2.Timeout(connect=10.0, read=30.0, write=30.0, pool=None)
