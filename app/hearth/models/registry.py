@@ -493,6 +493,8 @@ class ModelRegistry:
         """Delete what this process removed, with its keys; there is no undo after that."""
         self._trash.clear()
         forgotten, self._keys_to_forget = self._keys_to_forget, []
+        if not forgotten:
+            return  # the folder need not be readable for that
         here = {(entry.name, entry.manifest.remote.address) for entry in self.list() if entry.manifest.remote}
         for name, address in forgotten:
             if (name, address) not in here:  # one that was added since
