@@ -14,7 +14,7 @@ from hearth.engine.engine import Engine
 from hearth.engine.outputs import FinishReason, RequestOutput
 from hearth.engine.request import Request
 from hearth.engine.sampling_params import SamplingParams
-from hearth.engine.scheduler import MIN_CHUNK
+from hearth.engine.scheduler import MIN_CHUNK, MOST_STRETCH
 from hearth.errors import ModelRunFailed, PromptTooLong, RequestInvalid
 from scripted_runner import VOCAB_SIZE, Clock, ScriptedRunner, answer
 
@@ -124,6 +124,20 @@ def test_a_step_with_streams_stays_near_its_time_whatever_the_prompts_are() -> N
         longest = max(longest, runner.clock() - started)
     # The decode, the budget, and at most the smallest turn beyond it.
     assert longest <= runner.seconds_per_decode + 0.15 + (MIN_CHUNK + 1) * runner.seconds_per_token
+
+
+def test_the_streams_of_a_fast_model_stay_fast_beside_prompts() -> None:
+    runner = ScriptedRunner(context_length=8192)
+    runner.seconds_per_decode, runner.seconds_per_token = 0.02, 0.0002
+    engine = Engine(runner, step_seconds=0.2, clock=runner.clock)
+    engine.submit(Request("stream", (1,), GREEDY))
+    for _ in range(3):
+        engine.step()
+    engine.submit(Request("long", tuple(i % VOCAB_SIZE for i in range(3000)), greedy(1)))
+    while engine.scheduler.turns or engine.scheduler.waiting:
+        started = runner.clock()
+        engine.step()
+        assert runner.clock() - started <= MOST_STRETCH * runner.seconds_per_decode
 
 
 def test_prompts_take_turns() -> None:

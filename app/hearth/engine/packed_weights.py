@@ -41,8 +41,8 @@ _SAMPLE_BYTES = 64 << 10
 _PIECE_BYTES = 4 << 20
 # Packing a large model from a slow disk takes minutes.
 _FORSAKEN_SECONDS = 3600
-# Weights that take less than this part of the memory are loaded as they are, which takes more of it but writes a tenth
-# faster: huge pages are for memory that no file backs.
+# Weights that take less than this part of the memory are loaded as they are unless somebody wants all packed: the packed
+# form takes twice their place on the disk.
 _MEMORY_SHARE = 4
 _PART, _GONE, _REFUSED = ".part", ".gone", ".refused"
 
@@ -115,7 +115,12 @@ def wants_packing(weights: int, options: EngineOptions) -> bool:
     """Whether so many bytes of weights are better mapped from a packed form."""
     if not options.packed_bytes or not weights:
         return False
-    return weights * _MEMORY_SHARE >= options.memory_bytes or options.packs_all
+    return not is_small_beside(weights, options.memory_bytes) or options.packs_all
+
+
+def is_small_beside(weights: int, memory_bytes: int) -> bool:
+    """Whether so many bytes of weights may well take memory that no file backs."""
+    return weights * _MEMORY_SHARE < memory_bytes
 
 
 class NotPacked(Exception):

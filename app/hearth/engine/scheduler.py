@@ -24,6 +24,10 @@ MAX_CHUNK = 512
 FIRST_CHUNK = 32
 # With no stream to stall, larger chunks read a prompt faster; a step must still be short enough to abort.
 QUIET_FACTOR = 3
+# A step with prompts may take so many times the decode in it, so that a fast model's streams stay fast beside them,
+MOST_STRETCH = 4
+# but not less than this, as far as the step's time allows: small chunks cost much speed.
+LEAST_STEP_SECONDS = 0.05
 # Of a step's time, what prompts get at least, however long the decode takes.
 LEAST_SHARE = 0.25
 
@@ -196,7 +200,10 @@ class Scheduler:
             return []
         seconds = self.step_seconds * QUIET_FACTOR
         if self.slots.running:
-            seconds = max(self.step_seconds - self.decode_seconds, self.step_seconds * LEAST_SHARE)
+            step = self.step_seconds
+            if self.decode_seconds:  # else nothing was decoded yet
+                step = min(step, max(LEAST_STEP_SECONDS, self.decode_seconds * MOST_STRETCH))
+            seconds = max(step - self.decode_seconds, step * LEAST_SHARE)
         budget = self.pace.tokens_in(seconds)
         chunks: list[PrefillChunk] = []
         for turn, sequence in enumerate(list(self.turns)):
