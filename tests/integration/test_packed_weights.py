@@ -23,8 +23,8 @@ from hearth.engine.host.protocol import VERSION, EngineOptions, Load, Ready
 from hearth.engine.ort_backend import OrtBackend
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.ort_session import model_origin
-from hearth.engine.packed_graph import NotTheSame, write_packed
-from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE, NotPacked, PackedWeights
+from hearth.engine.packed_graph import write_packed
+from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE, NotPacked, NotTheSame, PackedWeights
 from hearth.engine.packing import Job, pack, packing_command, start_packing
 from hearth.errors import ModelLoadFailed
 from hearth.model_folder.folder import ModelFolder
@@ -187,7 +187,7 @@ def test_a_form_with_other_answers_is_never_taken_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = ModelFolder.open(stories_float32)
-    monkeypatch.setattr("hearth.engine.packing.write_packed", lambda _, *rest: write_packed(other, *rest))
+    monkeypatch.setattr(packed_graph, "write_packed", lambda _, *rest: write_packed(other, *rest))
     with pytest.raises(NotTheSame):
         pack(int8, "stories", packed, options, packed.new_part())
     assert listed(packed) == []

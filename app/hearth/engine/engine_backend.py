@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from hearth.engine.chat_template import ChatTemplate
 from hearth.engine.engine import Engine
 from hearth.engine.host.protocol import ChatMessage, Submit
 from hearth.engine.outputs import FinishReason, RequestOutput
@@ -12,6 +11,9 @@ from hearth.engine.request import Request
 from hearth.engine.stream_decoder import StopMatcher, StreamDecoder, TextDecoder
 from hearth.engine.text_stream import TextStream
 from hearth.errors import ChatTemplateMissing
+
+if TYPE_CHECKING:
+    from hearth.engine.chat_template import ChatTemplate
 
 
 class TextTokenizer(TextDecoder, Protocol):

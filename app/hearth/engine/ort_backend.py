@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hearth.engine.chat_template import ChatTemplate
 from hearth.engine.device_choice import open_model
 from hearth.engine.draft_model import open_draft_model
 from hearth.engine.drafter import Drafter, FirstOf, LookupDrafter
@@ -37,6 +36,7 @@ from hearth.model_folder.digest import model_digest
 from hearth.model_folder.folder import ModelFolder
 
 if TYPE_CHECKING:
+    from hearth.engine.chat_template import ChatTemplate
     from hearth.engine.grammar_matcher import GrammarCompiler, GrammarMatcher
 
 log = logging.getLogger(__name__)
@@ -72,10 +72,8 @@ class OrtBackend(EngineBackend):
         beside = ThreadPoolExecutor(1)
         weights_are_there = threading.Event()
         tokenizer = beside.submit(_read_tokenizer, folder, weights_are_there)
+        reading_template = beside.submit(_read_template, folder, name)
         beside.shutdown(wait=False)
-        template = (
-            ChatTemplate(folder.chat_template, name, folder.special_tokens) if folder.chat_template else None
-        )
         eos_token_ids = frozenset(folder.config.model.eos_token_ids)
         digest = model_digest(folder)
         int8 = Int8Cache()
@@ -99,7 +97,7 @@ class OrtBackend(EngineBackend):
             packed = None  # whatever came of it, once is enough
         model = open_model(folder, name, options, options.devices, int8.scales)
         weights_are_there.set()
-        self._read_tokenizer = tokenizer.result()
+        self._read_tokenizer, template = tokenizer.result(), reading_template.result()
         self._runner = model.runner
         if packed and not self._runner.is_packed and model.provider is CPU:
             self._pack = lambda: self._start_packing(folder, name, roots, packed, options)
@@ -224,6 +222,15 @@ def _read_tokenizer(folder: ModelFolder, weights_are_there: threading.Event) -> 
     """The tokenizer, beside the weights: a large one takes half a second, in which its library lets nobody else run."""
     weights_are_there.wait(_HEAD_START_SECONDS)
     return Tokenizer(folder)
+
+
+def _read_template(folder: ModelFolder, name: str) -> ChatTemplate | None:
+    """The model's chat template, beside the weights too: its library takes a while to come."""
+    from hearth.engine.chat_template import ChatTemplate
+
+    if not folder.chat_template:
+        return None
+    return ChatTemplate(folder.chat_template, name, folder.special_tokens)
 
 
 def _kept_as_floats(name: str, int8: Int8Cache, provider: Provider) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime loa
 import onnxruntime as ort
 
 from hearth.engine.ort_session import first_line, save_beside, session_options, write_optimized
-from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE
+from hearth.engine.packed_weights import DATA_FILE, GRAPH_FILE, NotTheSame
 from hearth.engine.providers.registry import CPU
 from hearth.errors import ModelLoadFailed
 from hearth.model_folder.folder import ModelFolder
@@ -37,10 +37,6 @@ _PIECE_GRAPH = "piece.onnx"
 _PIECE_DATA = "piece.data"
 _MOVED_BYTES = 4 << 20
 _PROBE_ROWS = 3
-
-
-class NotTheSame(Exception):
-    """The packed form gives other numbers than the model."""
 
 
 @dataclass(frozen=True, slots=True)

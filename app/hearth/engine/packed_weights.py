@@ -123,6 +123,10 @@ def is_small_beside(weights: int, memory_bytes: int) -> bool:
     return weights * _MEMORY_SHARE < memory_bytes
 
 
+class NotTheSame(Exception):
+    """A packed form gives other numbers than the model."""
+
+
 class NotPacked(Exception):
     """There is no place for a packed form, or none that is right; says why, for the log."""
 

@@ -30,8 +30,7 @@ from hearth.child_process import (
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.ort_session import model_origin
-from hearth.engine.packed_graph import NotTheSame, largest_matrix_bytes, write_packed
-from hearth.engine.packed_weights import NotPacked, PackedWeights, weight_bytes
+from hearth.engine.packed_weights import NotPacked, NotTheSame, PackedWeights, weight_bytes
 from hearth.errors import HearthError
 from hearth.model_folder.folder import ModelFolder
 
@@ -73,6 +72,9 @@ def check_room(folder: ModelFolder, packed: PackedWeights, options: EngineOption
     Raises:
         NotPacked: they do not.
     """
+    # Its library takes a while to come, and most loads need none of it.
+    from hearth.engine.packed_graph import largest_matrix_bytes
+
     packed.check_room(weight_bytes(folder))
     needed = largest_matrix_bytes(folder) * _MATRIX_FACTOR + _EMPTY_BYTES
     left = _free_bytes(options)
@@ -123,6 +125,8 @@ def pack(folder: ModelFolder, name: str, packed: PackedWeights, options: EngineO
         NotTheSame: the packed form is wrong.
         OSError: it cannot be written.
     """
+    from hearth.engine.packed_graph import write_packed
+
     origin = model_origin(folder, options.machine)
     files = part / "files"
     files.mkdir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 from functools import cache
 from typing import Any
@@ -28,9 +27,11 @@ class WebGpuProvider:
     def version(self) -> str:
         if importlib.util.find_spec(_MODULE) is None:
             return ""
+        from importlib import metadata  # takes a while to come, and few have the plugin
+
         try:
-            return importlib.metadata.version("onnxruntime-ep-webgpu")
-        except importlib.metadata.PackageNotFoundError:  # the packaged app carries no metadata
+            return metadata.version("onnxruntime-ep-webgpu")
+        except metadata.PackageNotFoundError:  # the packaged app carries no metadata
             return "?"
 
     def hardware(self) -> str:
