@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before anything imports Qt. A developer who wants to watch asks for it: QT_QPA_PLATFORM=xcb make test
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import hypothesis
+import keyring
 import pytest
 
 from hearth import i18n
+from key_stores import KeyStore
 
 # A slow machine is no failure: no deadline, and no complaint about slow generation.
 hypothesis.settings.register_profile(
@@ -41,6 +44,15 @@ def english(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, "C.UTF-8")
     monkeypatch.delenv("LANGUAGE", raising=False)
     i18n.use_language("en")
+
+
+@pytest.fixture
+def store() -> Iterator[KeyStore]:
+    """The key store, in memory."""
+    before, store = keyring.get_keyring(), KeyStore()
+    keyring.set_keyring(store)
+    yield store
+    keyring.set_keyring(before)
 
 
 @pytest.fixture(scope="session")

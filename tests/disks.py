@@ -35,3 +35,8 @@ def make_read_only(folder: Path) -> None:
 def make_writable(folder: Path) -> None:
     """Undo `make_read_only`."""
     subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
+
+
+def enlarge(folder: Path, size: int) -> None:
+    """From now on a small disk has `size` bytes."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)

@@ -274,7 +274,7 @@ class QuantizeCrashed(HearthError):
     code = "quantize_crashed"
     what = mark("The process that quantized {name} ended before it was done ({reason}).")
     remedy = mark(
-        "What it had done is kept: the same command goes on from there. The log file has the details."
+        "What it had done is kept: try again, and it goes on from there. The log file has the details."
     )
 
 
@@ -319,7 +319,9 @@ class RemoteFailed(HearthError):
 class RemoteRefused(HearthError):
     code = "remote_refused"
     what = mark("The server of {name} refused the key.")
-    remedy = mark("Give it the right one with: hearth models set-key {name}")
+    remedy = mark(
+        "Give it the right one: Change Key… on its page in the window Models, or hearth models set-key {name}"
+    )
 
 
 class RemoteModelMissing(HearthError):
@@ -436,6 +438,12 @@ class ImportCancelled(HearthError):
     remedy = mark("Nothing of it was kept.")
 
 
+class VerifyCancelled(HearthError):
+    code = "verify_cancelled"
+    what = mark("Verifying {name} was stopped.")
+    remedy = mark("Nothing was changed; it can be begun again at any time.")
+
+
 # The model hub
 
 
@@ -448,7 +456,9 @@ class HubOffline(HearthError):
 class HubUnreachable(HearthError):
     code = "hub_unreachable"
     what = mark("{host} cannot be reached ({reason}).")
-    remedy = mark("Check the connection, the proxy and HF_ENDPOINT, and try again; what is fetched is kept.")
+    remedy = mark(
+        "Check the connection to the internet, and the proxy and HF_ENDPOINT if you use them, and try again; what is fetched is kept."
+    )
 
 
 class HubBusy(HearthError):
@@ -564,6 +574,36 @@ class DownloadNotFound(HearthError):
     remedy = mark("It may be done, or removed in another window.")
 
 
+class ModelNameOnItsWay(HearthError):
+    code = "model_name_on_its_way"
+    what = mark("A model named “{name}” is on its way already.")
+    remedy = mark("Choose another name, or cancel that one first.")
+
+
+class InstallBusy(HearthError):
+    code = "install_busy"
+    what = mark("Another Hearth works on {name} at this moment.")
+    remedy = mark("Wait until that is done, or stop it there.")
+
+
+class InstallNotFound(HearthError):
+    code = "install_not_found"
+    what = mark("{name} is not on its way any more.")
+    remedy = mark("It may be done, or cancelled in another window.")
+
+
+class CheckpointMissing(HearthError):
+    code = "checkpoint_missing"
+    what = mark("The checkpoint {name} is not on this machine.")
+    remedy = mark("Fetch it again.")
+
+
+class CheckpointNeeded(HearthError):
+    code = "checkpoint_needed"
+    what = mark("The checkpoint {name} is still needed for the model {model}.")
+    remedy = mark("Wait until that model is done, or cancel it first.")
+
+
 # Answers
 
 
@@ -637,6 +677,14 @@ class RecipeUnknown(HearthError):
 class RecipeUnknownKey(HearthError):
     code = "recipe_unknown_key"
     what = mark("The recipe {path} has an unknown key “{key}”.")
+    remedy = mark("Did you mean “{nearest}”? Correct or remove it.")
+
+
+class RecipeOverrideUnmatched(HearthError):
+    code = "recipe_override_unmatched"
+    what = mark(
+        "The recipe “{recipe}” has an override for “{pattern}”, and no matrix of the model is called that."
+    )
     remedy = mark("Did you mean “{nearest}”? Correct or remove it.")
 
 

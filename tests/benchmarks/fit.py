@@ -1,13 +1,23 @@
 """The estimate of memory and speed, made from a model's shape alone, beside what is measured.
 
-    python tests/benchmarks/fit.py MODEL_FOLDER... [--contexts 512,2048,8192] [--generate 48] [--memory-only]
+    python tests/benchmarks/fit.py MODEL_FOLDER... [--contexts 512,2048,8192] [--generate 48] [--whole | --memory-only]
 
-Each folder is in onnxruntime-genai's format; random weights will do. For each context the model is loaded anew in an
-engine host, reads a prompt of random tokens and writes an answer, as every request does. Memory is the most private
-memory of the host from its start to the end of the answer; speed is that of the answer.
+Each folder is in onnxruntime-genai's format; random weights will do. The estimate knows the machine's measured bandwidth
+and arithmetic, and nothing that any model has shown. Nobody waits for an 8B model to read 8,192 tokens on two slow
+cores, so for each context a process loads the model as a host does and drives the engine itself:
 
-With `--memory-only`, for a machine that does other work: a process loads tokenizer and model as a host does, fills
-keys and values, and reads only the last 16 tokens of the prompt, which is the chunk that the estimate then counts with.
+1. A prompt of 256 tokens is read, with nothing before it.
+2. Keys and values up to 256 tokens before the context's end are filled in, as what an earlier request has left; which
+   numbers they are changes neither speed nor memory.
+3. A prompt that begins with those is sent: the engine reads its last 256 tokens in chunks of its own choosing, and
+   writes an answer.
+
+The writing speed is that of this answer. A token's reading time grows by the same with each token before it, so that of
+a prompt that fills the context is the mean of 1 and 3. Memory is the most private memory of the process.
+
+With `--whole` the model is loaded in an engine host instead, reads a whole prompt and writes an answer, as every request
+does; that takes long, and shows that the short way measures the same. With `--memory-only`, for a machine that does
+other work, only the last 16 tokens are read, which is the chunk that the estimate then counts with.
 """
 
 from __future__ import annotations
@@ -19,7 +29,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -40,6 +50,9 @@ from hearth.services.model_fit import Fits
 from hearth.services.model_worker import ModelWorker
 
 MB = 1e6
+TAIL = 256
+# The engine goes on with what another request has left from so many tokens on.
+LEAST_BEFORE = 16
 
 
 def estimate_of(folder: ModelFolder, fits: Fits) -> tuple[ModelFit, Precision]:
@@ -78,11 +91,54 @@ def answer(worker: ModelWorker, context: int, written: int) -> Usage:
     return usage
 
 
-# What a host does, without what this program has imported.
+# What a host does, without what this program has imported. Prints the seconds of a token in reading at the start and at
+# the end, and the tokens a second of writing.
 INSIDE = """
-import os, sys
+import sys
 from pathlib import Path
 import numpy as np
+from hearth.engine.engine import Engine
+from hearth.engine.ort_runner import OrtRunner
+from hearth.engine.request import Request
+from hearth.engine.sampling_params import SamplingParams
+from hearth.engine.tokenizer import Tokenizer
+from hearth.model_folder.folder import ModelFolder
+from hearth.services.benchmark.side import random_tokens
+folder, threads, context, tail, written = ModelFolder.open(Path(sys.argv[1])), *map(int, sys.argv[2:])
+tokenizer = Tokenizer(folder)
+runner = OrtRunner(folder, "model", threads=threads, max_slots=1, kv_cache_bytes=64 << 30)
+engine = Engine(runner, drafter=None)
+
+def answer(prompt, tokens):
+    params = SamplingParams(temperature=0, max_tokens=tokens, ignore_eos=True)
+    engine.submit(Request("fit", tuple(prompt), params))
+    while engine.has_work:
+        for output in engine.step():
+            usage = output.usage
+    return usage
+
+def seconds(usage):
+    return usage.seconds_to_first_token / (usage.prompt_tokens - usage.cached_tokens)
+
+answer(random_tokens(32, runner.vocab_size, "warm"), 2)
+engine.scheduler.drop_leftovers()
+start = seconds(answer(random_tokens(tail, runner.vocab_size, "start"), 1))
+prompt = random_tokens(context - written, runner.vocab_size, "end")
+runner.reserve(1, context)
+for buffer in (*runner.cache.keys, *runner.cache.values):
+    buffer.array[0, :, :len(prompt)] = 0.01
+(leftover,) = engine.scheduler.slots.leftovers()
+leftover.tokens = np.array(prompt[:-tail], np.int64)
+runner.truncate(0, len(leftover.tokens))
+usage = answer(prompt, written)
+assert usage.cached_tokens == len(prompt) - tail, usage
+print(start, seconds(usage), usage.tokens_per_second)
+"""
+
+# The same as far as memory goes.
+MEMORY_INSIDE = """
+import os, sys
+from pathlib import Path
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.tokenizer import Tokenizer
 from hearth.model_folder.folder import ModelFolder
@@ -99,11 +155,51 @@ print(private_bytes(os.getpid()))
 """
 
 
-def memory_of(folder: Path, context: int) -> int:
-    """Private bytes after the last chunk of a prompt of so many tokens, in a process of its own."""
-    command = [sys.executable, "-c", INSIDE, str(folder), str(context)]
+@dataclass
+class Measured:
+    """What a context takes and how fast it is: bytes, and tokens a second, 0 where that was not measured."""
+
+    memory: int
+    write_speed: float = 0.0
+    read_speed: float = 0.0
+
+
+def memory_of(folder: Path, context: int) -> Measured:
+    """After the last chunk of a prompt of so many tokens, in a process of its own."""
+    command = [sys.executable, "-c", MEMORY_INSIDE, str(folder), str(context)]
     done = subprocess.run(command, env=host_environment(), stdout=subprocess.PIPE, check=True)
-    return int(done.stdout)
+    return Measured(int(done.stdout))
+
+
+def measure(folder: Path, fits: Fits, context: int, written: int) -> Measured:
+    """The short way."""
+    numbers = (fits.options.threads, context, min(TAIL, context - written - LEAST_BEFORE), written)
+    command = [sys.executable, "-c", INSIDE, str(folder), *map(str, numbers)]
+    peak = Peak()
+    with subprocess.Popen(command, env=host_environment(), stdout=subprocess.PIPE, text=True) as process:
+        with peak.watch(lambda: process.pid):
+            output, _ = process.communicate()
+        if process.returncode:
+            raise SystemExit(f"{folder.name} was not measured")
+    start, end, write_speed = map(float, output.split())
+    return Measured(peak.bytes, write_speed, 2 / (start + end))
+
+
+def measure_whole(folder: Path, fits: Fits, context: int, written: int) -> Measured:
+    """The long way."""
+    peak = Peak()
+    with loaded(folder, fits, peak) as worker:
+        usage = answer(worker, context, written)
+    return Measured(peak.bytes, usage.tokens_per_second, usage.prompt_tokens / usage.seconds_to_first_token)
+
+
+def machine() -> Fits:
+    """This machine, measured as often as Hearth does, with no experience of any model."""
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["HEARTH_HOME"] = home
+        for _ in range(3):
+            fits = Fits.open(Config())
+    return fits
 
 
 def main() -> None:
@@ -111,33 +207,39 @@ def main() -> None:
     arguments.add_argument("folders", type=Path, nargs="+")
     arguments.add_argument("--contexts", default="512,2048,8192")
     arguments.add_argument("--generate", type=int, default=48)
-    arguments.add_argument("--memory-only", action="store_true", help="for a machine that does other work")
+    ways = arguments.add_mutually_exclusive_group()
+    ways.add_argument("--whole", action="store_true", help="whole prompts, in an engine host")
+    ways.add_argument("--memory-only", action="store_true", help="for a machine that does other work")
     given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["HEARTH_HOME"] = home
-        fits = Fits.open(Config())
+    fits = machine()
     print(f"bandwidth {fits.spec.bandwidth / 1e9:.1f} GB/s, int8 products {fits.spec.compute / 1e9:.0f} G/s")
-    print(f"{'model':<10}{'block':>6}{'tokens':>8}{'peak MB':>9}{'est.':>7}{'':>7}{'tokens/s':>9}{'est.':>7}{'':>7}"
-          f"{'read/s':>8}{'est.':>7}")  # fmt: skip
+    print(f"{'model':<10}{'block':>6}{'tokens':>8}" + "".join(
+        f"{name:>11}{'est.':>8}{'error':>8}" for name in ("peak MB", "writes/s", "reads/s")))  # fmt: skip
+    worst = dict.fromkeys(("memory", "writing", "reading"), 0.0)
     for path in given.folders:
         fit, precision = estimate_of(ModelFolder.open(path), fits)
         if given.memory_only:  # then the estimate's chunk is the smallest too
             fit = replace(fit, machine=replace(fit.machine, cores=2, compute=1.0))
         for context in map(int, given.contexts.split(",")):
-            expected, peak, usage = fit.at(context), Peak(), Usage()
+            expected = fit.at(context)
             if given.memory_only:
-                peak.bytes = memory_of(path, context)
+                measured = memory_of(path, context)
+            elif given.whole:
+                measured = measure_whole(path, fits, context, given.generate)
             else:
-                with loaded(path, fits, peak) as worker:
-                    usage = answer(worker, context, given.generate)
-            line = f"{path.name:<10}{precision.block_size:>6}{context:>8}{peak.bytes / MB:>9.0f}"
-            line += f"{expected.memory.private / MB:>7.0f}{expected.memory.private / peak.bytes - 1:>+7.1%}"
-            if usage.tokens_per_second:
-                line += f"{usage.tokens_per_second:>9.1f}{expected.write_speed:>7.1f}"
-                line += f"{expected.write_speed / usage.tokens_per_second - 1:>+7.1%}"
-                read = usage.prompt_tokens / usage.seconds_to_first_token
-                line += f"{read:>8.0f}{expected.read_speed:>7.0f}"
+                measured = measure(path, fits, context, given.generate)
+            line = f"{path.name:<10}{precision.block_size:>6}{context:>8}"
+            for name, estimate, found in (
+                ("memory", expected.memory.private / MB, measured.memory / MB),
+                ("writing", expected.write_speed, measured.write_speed),
+                ("reading", expected.read_speed, measured.read_speed),
+            ):
+                if found:
+                    error = estimate / found - 1
+                    worst[name] = max(worst[name], error, key=abs)
+                    line += f"{found:>11.1f}{estimate:>8.1f}{error:>+8.1%}"
             print(line, flush=True)
+    print("worst error: " + ", ".join(f"{name} {error:+.1%}" for name, error in worst.items() if error))
 
 
 if __name__ == "__main__":

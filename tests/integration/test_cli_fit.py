@@ -14,6 +14,9 @@ from hearth.models.experience import Experience, write_experience
 from hearth.services.device_options import machine_text
 from hearth.services.model_fit import experience_file
 
+# The key in a GGUF header, its type, and before the number itself.
+BLOCK_COUNT = b"llama.block_count" + (4).to_bytes(4, "little")
+
 
 @pytest.fixture(autouse=True)
 def measured() -> None:
@@ -71,6 +74,32 @@ def test_a_model_here_a_folder_and_a_checkpoint(stories_float32: Path, tmp_path:
     assert made["estimates"][0]["kv_cache"] == by_path["estimates"][0]["kv_cache"]
     (checkpoint / "config.json").write_text("{}", "utf-8")
     assert "num_attention_heads" in hearth("models", "fit", str(checkpoint)).error_line()
+
+
+def test_a_gguf_file_and_the_model_that_it_became(stories_gguf: Path, tmp_path: Path) -> None:
+    by_path = hearth("models", "fit", str(stories_gguf), "--context", "512", "--json").json
+    hearth("models", "import", str(stories_gguf), "--name", "stories", "--in-place")
+    by_name = hearth("models", "fit", "stories", "--context", "512", "--json").json
+    assert by_name["estimates"] == by_path["estimates"]
+    (estimate,) = by_path["estimates"]
+    assert estimate["weights"] == by_path["disk_bytes"] == stories_gguf.stat().st_size
+    assert estimate["kv_cache"] == 512 * 5 * 2 * 4 * 8 * 2
+    assert by_path["gguf"] is by_path["format"] is None
+    liar = tmp_path / "liar.gguf"
+    liar.write_bytes(stories_gguf.read_bytes().replace(BLOCK_COUNT + b"\5", BLOCK_COUNT + b"\xff"))
+    assert "its header says what cannot be" in hearth("models", "fit", str(liar)).error_line()
+    liar.write_bytes(stories_gguf.read_bytes()[:1000])
+    assert "liar.gguf" in hearth("models", "fit", str(liar)).error_line()
+
+
+def test_a_model_of_the_catalogue_that_comes_in_gguf_too() -> None:
+    found = hearth("models", "fit", "qwen3-4b", "--context", "512", "--json").json
+    assert found["gguf"]["download_bytes"] == 2_500_000_000
+    assert found["gguf"]["estimates"][0]["write_speed"] > 0
+    assert found["format"]["advised"] == "onnxruntime-genai"
+    text = hearth("models", "fit", "qwen3-4b", "--context", "512").out
+    assert "In GGUF (2.5 GB), 512 tokens: it needs " in text
+    assert found["format"]["reason"] in text
 
 
 def test_what_is_nowhere_is_said() -> None:

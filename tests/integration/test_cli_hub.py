@@ -6,19 +6,23 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import keyring
 import pytest
-from keyring.backend import KeyringBackend
 from keyring.backends import fail
 
 from checkpoints import write_llama
 from command_line import hearth
 from hearth.models.hub.patience import Patience
+from hearth.models.registry import ModelRegistry
 from hearth.paths import models_folder
+from hearth.services.downloads import Downloads
+from hearth.services.installs import Installs
 from hub_repositories import CHECKPOINT, GENAI, GGUF, noise, small_repositories
-from hub_server import HubRepository, HubServer
+from hub_server import Fault, HubRepository, HubServer
+from key_stores import KeyStore
 
 
 @pytest.fixture(scope="module")
@@ -39,33 +43,6 @@ def server(repositories: dict[str, HubRepository], monkeypatch: pytest.MonkeyPat
             "hearth.models.hub.client.PATIENCE", Patience(first_seconds=0.0, longest_seconds=0.0)
         )
         yield server
-
-
-class KeyStore(KeyringBackend):
-    """A key store in memory, where this machine has none that a test may use."""
-
-    priority = 1.0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.kept[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        del self.kept[service, username]
-
-
-@pytest.fixture
-def key_store() -> Iterator[KeyStore]:
-    before, store = keyring.get_keyring(), KeyStore()
-    keyring.set_keyring(store)
-    yield store
-    keyring.set_keyring(before)
 
 
 @pytest.fixture
@@ -95,6 +72,48 @@ def test_a_checkpoint_is_pulled_and_quantized_by_its_name(server: HubServer) -> 
     assert made["revision"]
 
 
+def test_a_model_is_pulled_by_its_name_in_the_catalogue(server: HubServer) -> None:
+    said = hearth("models", "pull", "Qwen3-0.6B")
+    assert said.err.startswith("hearth: There is no repository Qwen/Qwen3-0.6B")
+
+
+def test_a_checkpoint_is_listed_and_removed_by_its_name(server: HubServer) -> None:
+    hearth("models", "pull", CHECKPOINT)
+    assert hearth("models", "list", "--json").json == []
+    (listed,) = hearth("models", "list", "--checkpoints", "--json").json
+    assert (listed["name"], listed["format"]) == (CHECKPOINT, "safetensors")
+    for command in (["list"], ["list", "--checkpoints"]):
+        lines = hearth("models", *command).out.splitlines()
+        assert lines[0].split() == ["CHECKPOINT", "SIZE", "FOLDER"]
+        assert lines[1].split()[0] == CHECKPOINT
+    installs = Installs(ModelRegistry(), Downloads(ModelRegistry()))
+    wanted = installs.add_checkpoint(CHECKPOINT, "mine").id
+    assert "still needed for the model mine" in hearth("models", "remove", CHECKPOINT).error_line()
+    installs.cancel(wanted)
+    assert hearth("models", "remove", "ORG/small", "--yes", "--json").json["name"] == CHECKPOINT
+    assert list(models_folder().iterdir()) == []
+    assert "no model named" in hearth("models", "remove", CHECKPOINT).error_line()
+    assert "No checkpoint" in hearth("models", "list", "--checkpoints").err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal as Ctrl+C sends it")
+def test_control_c_ends_a_search_that_the_hub_lets_wait(server: HubServer) -> None:
+    command = [sys.executable, "-m", "hearth", "models", "search", "small"]
+    pressed = threading.Lock()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as program:
+
+        def wait_long(_kind: str, path: str, _start: int) -> Fault | None:
+            if "/tree/" not in path:
+                return None
+            if pressed.acquire(blocking=False):  # once: several requests come at the same time
+                program.send_signal(signal.SIGINT)
+            return Fault(429, {"Retry-After": "500"})
+
+        server.fault = wait_long
+        program.communicate(timeout=120)
+    assert program.returncode == 130
+
+
 def test_which_file_is_asked_in_one_line(server: HubServer) -> None:
     assert "small-q4_k_m.gguf. Choose one of them with --file." in hearth("models", "pull", GGUF).error_line()
     assert hearth("models", "pull", GGUF, "--file", "*q4*", "--json").json["name"] == "small-q4_k_m"
@@ -120,7 +139,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_left(
 
 
 def test_offline_is_one_line_for_each_command(
-    server: HubServer, key_store: KeyStore, monkeypatch: pytest.MonkeyPatch
+    server: HubServer, store: KeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEARTH_OFFLINE", "1")
     for command in (["pull", GENAI], ["search", "small"]):
@@ -139,7 +158,7 @@ def test_search_shows_files_and_sizes(server: HubServer) -> None:
     assert "has nothing of that name" in hearth("models", "search", "nonsense").err
 
 
-def test_a_token_is_kept_in_the_key_store_and_used(server: HubServer, key_store: KeyStore) -> None:
+def test_a_token_is_kept_in_the_key_store_and_used(server: HubServer, store: KeyStore) -> None:
     server.tokens["hf_good"] = "somebody"
     server.repositories["org/gated"] = HubRepository(
         server.repositories[GENAI].files, gated=True, accepted={"hf_good"}
@@ -147,17 +166,17 @@ def test_a_token_is_kept_in_the_key_store_and_used(server: HubServer, key_store:
     assert "accepted its terms" in hearth("models", "pull", "org/gated").error_line()
     account = hearth("models", "login", "--json", stdin="hf_good\n").json
     assert account["name"] == "somebody"
-    assert list(key_store.kept.values()) == ["hf_good"]
+    assert list(store.keys.values()) == ["hf_good"]
     assert hearth("models", "pull", "org/gated", "--json").json["name"] == "gated"
     assert hearth("models", "logout").code == 0
-    assert key_store.kept == {}
+    assert store.keys == {}
     assert "no token" in hearth("models", "logout").err
 
 
-def test_a_token_that_is_refused_is_not_kept(server: HubServer, key_store: KeyStore) -> None:
+def test_a_token_that_is_refused_is_not_kept(server: HubServer, store: KeyStore) -> None:
     assert "does not accept the token" in hearth("models", "login", stdin="hf_bad\n").error_line()
     assert "No token was given" in hearth("models", "login", stdin="\n").error_line()
-    assert key_store.kept == {}
+    assert store.keys == {}
 
 
 @pytest.mark.usefixtures("no_key_store")

@@ -10,6 +10,7 @@ from hearth.config import Config
 from hearth.engine.sampling_params import SamplingParams
 from hearth.hardware.machine import read_machine
 from hearth.model_folder.folder import ModelFolder
+from hearth.model_folder.manifest import GGUF
 from hearth.models.experience import Experience, read_experience, write_experience
 from hearth.services.device_options import machine_text
 from hearth.services.hearth import Hearth
@@ -55,6 +56,26 @@ def test_the_first_long_answer_corrects_the_estimate(stories_float32: Path) -> N
     assert after.memory.working - before.memory.working == shown.working_bytes
     # The real host is told of as it was: interpreter, libraries and a model of a megabyte.
     assert 30e6 < after.memory.private < 300e6
+
+
+def test_models_in_gguf_have_an_experience_of_their_own(stories_gguf: Path) -> None:
+    kept = Experience(machine=machine_text(read_machine()), bandwidth=2e10, compute=1e11, measurements=3)
+    write_experience(experience_file(), kept)
+    hearth = Hearth.open()
+    try:
+        hearth.models.import_folder(stories_gguf, name="stories", in_place=True)
+        worker = hearth.pool.load("stories")
+        worker.wait_ready()
+        for _ in worker.generate(
+            SamplingParams(temperature=0, max_tokens=40, ignore_eos=True), text="Once upon"
+        ):
+            pass
+        until(lambda: experience().models)
+        (shown,) = experience().models
+    finally:
+        hearth.close()
+    assert (shown.name, shown.format, shown.working_bytes) == ("stories", GGUF, 0)
+    assert shown.write > 0
 
 
 def test_nothing_is_measured_behind_the_back_of_who_never_asked(stories_float32: Path) -> None:

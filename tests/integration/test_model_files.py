@@ -7,12 +7,11 @@ import shutil
 import sys
 from pathlib import Path
 
-import keyring
 import pytest
-from keyring.backend import KeyringBackend
-from keyring.errors import PasswordDeleteError
 
 from command_line import hearth
+from hearth.cli.opening import open_models
+from hearth.config import Config
 from hearth.engine.host.protocol import EngineOptions, Load
 from hearth.errors import (
     EngineMissing,
@@ -21,35 +20,13 @@ from hearth.errors import (
     ModelFileMissing,
     ModelFileTruncated,
 )
+from hearth.hardware.machine import read_machine
+from hearth.model_folder.manifest import GENAI, GGUF
+from hearth.models.experience import Experience, read_experience, write_experience
 from hearth.models.registry import ModelRegistry
-
-
-class Store(KeyringBackend):
-    """A key store that lives as long as its test."""
-
-    priority = 1  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.keys: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.keys.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.keys[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        if self.keys.pop((service, username), None) is None:
-            raise PasswordDeleteError
-
-
-@pytest.fixture
-def store() -> Store:
-    before, store = keyring.get_keyring(), Store()
-    keyring.set_keyring(store)
-    yield store
-    keyring.set_keyring(before)
+from hearth.services.device_options import machine_text
+from hearth.services.model_fit import Fits, experience_file
+from key_stores import KeyStore
 
 
 @pytest.fixture
@@ -144,7 +121,7 @@ def test_from_import_to_answer_at_the_command_line(file: Path) -> None:
 
 
 def test_a_remote_model_keeps_its_key_in_the_key_store(
-    tmp_path: Path, store: Store, hearth_home: Path
+    tmp_path: Path, store: KeyStore, hearth_home: Path
 ) -> None:
     from hearth.model_folder.manifest import RemoteModel
     from hearth.models.remote_keys import read_key, write_key
@@ -204,6 +181,26 @@ def test_one_model_in_two_formats_is_measured_side_by_side(file: Path, stories_f
     alone = hearth("bench", "tiny", *sizes, "--repeat", "1", "--threads", "1").out
     assert "llama.cpp" in alone
     assert hearth("bench", "tiny", "--beside", "tiny").code == 1
+
+
+def test_what_both_formats_show_side_by_side_decides_which_is_advised(
+    file: Path, stories_float32: Path
+) -> None:
+    for source, name in ((file, "tiny"), (stories_float32, "onnx")):
+        hearth("models", "import", str(source), "--in-place", "--name", name)
+    # So slow a memory that the tiny models come near what is expected of them.
+    machine = Experience(machine=machine_text(read_machine()), bandwidth=1e9, compute=3e11, measurements=3)
+    write_experience(experience_file(), machine)
+    sizes = ("--prompt-tokens", "8", "--streams", "1", "--contexts", "0", "--repeat", "1")
+    report = hearth("bench", "onnx", "--beside", "tiny", *sizes, "--generate-tokens", "32", "--json").json
+    shown = {each.format: each for each in read_experience(experience_file(), machine.machine).models}
+    assert set(shown) == {GENAI, GGUF}
+    fits = Fits.open(Config(), measured=False)
+    with open_models() as models:
+        onnx, gguf = (fits.of_entry(models.get(name)).write_speed(48) for name in ("onnx", "tiny"))
+    (writing,) = [figure for figure in report["figures"] if figure["what"] == "decode"]
+    if all(0.1 <= each.write <= 10 for each in shown.values()):  # else one was disturbed, and is not believed
+        assert onnx / gguf == pytest.approx(writing["ratio"], rel=0.01)
 
 
 def test_quality_is_not_measured_of_other_formats(file: Path, tmp_path: Path) -> None:

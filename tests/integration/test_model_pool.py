@@ -13,6 +13,7 @@ import pytest
 
 from hearth.conversations.message import ConversationSettings, MessageStatus
 from hearth.engine.host.protocol import EngineOptions
+from hearth.errors import ModelAnswering
 from hearth.models.registry import ModelRegistry
 from hearth.services.events import AnswerEnded, AnswerStarted, ModelState, ModelStatus
 from hearth.services.hearth import Hearth
@@ -171,3 +172,16 @@ def test_an_answer_is_never_cut_for_another_model(registry: ModelRegistry) -> No
     assert {event.message.status for event in ended} == {MessageStatus.COMPLETE}
     assert ended[0].message.text == ended[1].message.text
     hearth.close()
+
+
+@pytest.mark.parametrize("watched", [{}], indirect=True)
+def test_who_wants_idle_models_unloaded_gets_all_of_them_or_none(watched: Watched) -> None:
+    held = watched.pool.acquire("first")
+    held.wait_ready()
+    watched.pool.load("second").wait_ready()
+    with pytest.raises(ModelAnswering, match="first"):
+        watched.pool.unload_and_wait(["second", "first"], only_idle=True)
+    assert watched.loaded() == {"first", "second"}
+    held.rest.release()
+    watched.pool.unload_and_wait(["second", "first"], only_idle=True)
+    assert watched.pool.statuses() == []

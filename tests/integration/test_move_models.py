@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from queue import Queue
 from textwrap import dedent
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 import hearth
 from disks import make_read_only, make_writable, small_disk
+from golden_checkpoint import golden_checkpoint
 from hearth.config import load_config
 from hearth.errors import (
     ConfigInvalid,
@@ -29,9 +31,16 @@ from hearth.errors import (
     ModelsFolderUnusable,
     MoveCancelled,
 )
+from hearth.model_folder.held_folder import held_folder
+from hearth.model_folder.manifest import Manifest
+from hearth.models.hub.checkpoints import Checkpoints
 from hearth.models.relocation import Relocation
+from hearth.quantize.builder import plan
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.recipe_file import load_built_in_recipe
 from hearth.services.events import ModelState
 from hearth.services.hearth import Hearth
+from hearth.services.install_events import InstallDone, InstallEvent, InstallState, InstallStatus, InstallStep
 from onnx_bytes import write_model_folder
 
 MODELS = ("one", "two")
@@ -94,7 +103,9 @@ class another_disk:  # noqa: N801 (a context manager)
 
 def files(folder: Path) -> dict[str, bytes]:
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.parent.name != ".changing"
     }
 
 
@@ -238,7 +249,87 @@ def test_what_was_removed_is_gone_with_the_old_folder(opened: Hearth, target: Pa
         opened.models.restore(removed)
 
 
+@pytest.mark.timeout(300)
+def test_what_is_on_its_way_comes_along_and_goes_on_where_it_was(target: Path, tmp_path: Path) -> None:
+    """Also half a quantized model, which still belongs to its checkpoint: it is not begun anew."""
+    with closing(Hearth.open()) as opened:
+        old, installs, news = opened.models.root, opened.installs, Queue[InstallEvent]()
+        recipe = load_built_in_recipe("int8")
+        source = Checkpoints(old).add(
+            golden_checkpoint("llama3", tmp_path),
+            Manifest(version=1, name="org/Tiny", source="https://hub.test/org/Tiny"),
+        )
+        install = installs.add_checkpoint("org/Tiny", "tiny", recipe.name).id
+
+        def hear(event: InstallEvent) -> None:
+            if isinstance(event, InstallStatus) and event.step is InstallStep.REPORT and event.done:
+                installs.pause(event.id)
+            news.put(event)
+
+        unsubscribe = installs.changes.subscribe(hear)
+        installs.start()
+        wait_for(news, lambda event: isinstance(event, InstallStatus) and event.state is InstallState.PAUSED)
+        unsubscribe()
+        work, key = files(old / ".quantizing"), plan(Checkpoint.open(source.path), recipe).key()
+        assert "tiny/model/model.onnx.data" in work
+        opened.move_models(target)
+        assert not source.path.exists()
+        assert list(old.iterdir()) == []
+        assert files(target / ".quantizing") == work
+        moved = Checkpoints(target).get("org/Tiny")
+        assert moved is not None
+        assert plan(Checkpoint.open(moved.path), recipe).key() == key
+        (paused,) = installs.list()
+        assert (paused.id, paused.step, paused.state) == (install, InstallStep.QUANTIZE, InstallState.PAUSED)
+        installs.changes.subscribe(news.put)
+        installs.resume(install)
+        installs.start()
+        wait_for(news, lambda event: isinstance(event, InstallDone))
+        assert opened.models.get("tiny").path == target / "tiny"
+
+
+def wait_for(news: Queue[InstallEvent], fits: Callable[[InstallEvent], bool]) -> None:
+    while not fits(news.get(timeout=120)):
+        pass
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_what_another_process_begins_meanwhile_is_not_lost_and_takes_nothing_along(
+    opened: Hearth, target: Path, monkeypatch: pytest.MonkeyPatch, ends_well: bool
+) -> None:
+    source, real_place = opened.models.root, Relocation.place
+    fetched = source / ".downloads" / "mine" / "files" / "a"
+    fetched.parent.mkdir(parents=True)
+    fetched.write_bytes(b"mine")
+
+    def place(relocation: Relocation) -> None:
+        real_place(relocation)
+        (source / ".downloads" / "other").mkdir(parents=True, exist_ok=True)
+        (source / ".downloads" / "other" / "a").write_bytes(b"other")
+        if not ends_well:
+            raise HomeUnwritable(path="x", reason="y")
+
+    monkeypatch.setattr(Relocation, "place", place)
+    if ends_well:
+        opened.move_models(target)
+        assert files(source) == {".downloads/other/a": b"other"}
+        assert files(target / ".downloads") == {"mine/files/a": b"mine"}
+    else:
+        with pytest.raises(HomeUnwritable):
+            opened.move_models(target)
+        assert files(source / ".downloads") == {"mine/files/a": b"mine", "other/a": b"other"}
+        assert list(target.iterdir()) == []
+
+
 # What cannot be
+
+
+@pytest.mark.parametrize("kind", [".downloads", ".installs", ".quantizing"])
+def test_what_another_process_works_in_is_not_moved_away(opened: Hearth, tmp_path: Path, kind: str) -> None:
+    with held_folder(opened.models.root / kind / "something"):
+        refuse(opened, tmp_path / "elsewhere", ModelsBusy)
+    opened.move_models(tmp_path / "elsewhere")
+    check_models(opened, tmp_path / "elsewhere")
 
 
 def test_a_target_inside_the_old_folder(opened: Hearth) -> None:

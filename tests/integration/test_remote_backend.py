@@ -15,6 +15,7 @@ from hearth.engine.grammar import Grammar
 from hearth.engine.host.protocol import ChatMessage, EngineOptions, Submit
 from hearth.engine.outputs import FinishReason, RequestOutput
 from hearth.engine.remote_backend import RemoteBackend
+from hearth.engine.remote_server import RemoteServer
 from hearth.engine.sampling_params import SamplingParams
 from hearth.errors import (
     HearthError,
@@ -72,6 +73,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         status, body = self.server.models
@@ -93,6 +95,7 @@ class Handler(BaseHTTPRequestHandler):
     def stream(self, *pieces: bytes, kind: str = "text/event-stream") -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)
+        self.send_header("Connection", "close")
         self.end_headers()
         for piece in pieces:
             self.wfile.write(piece)
@@ -110,8 +113,10 @@ def server() -> Iterator[Server]:
         server.shutdown()
 
 
-def backend(server: Server, key: str = "", model: str = "big") -> RemoteBackend:
-    return RemoteBackend(RemoteModel(address=server.address, model=model), "far", key, OPTIONS)
+def backend(
+    server: Server, key: str = "", model: str = "big", options: EngineOptions = OPTIONS
+) -> RemoteBackend:
+    return RemoteBackend(RemoteModel(address=server.address, model=model), "far", key, options)
 
 
 def ask(remote: RemoteBackend, **params: Any) -> list[RequestOutput]:
@@ -196,6 +201,61 @@ def test_an_abort_closes_the_connection(server: Server) -> None:
     assert text(ask(remote)) == "next"
 
 
+def test_an_abort_before_the_server_says_anything_frees_its_place_at_once(server: Server) -> None:
+    asked = threading.Event()
+
+    def silent(handler: Handler) -> None:
+        asked.set()
+        while handler.connection.recv(1):
+            pass
+        server.cut.set()
+
+    server.write = silent
+    remote = backend(server, options=EngineOptions(threads=1, kv_cache_bytes=1 << 20, max_slots=1))
+    remote.submit(Submit(request_id="first", params=SamplingParams(), messages=ASK))
+    assert asked.wait(30)
+    server.write = lambda handler: handler.stream(said("next", "stop"), DONE)
+    remote.submit(Submit(request_id="second", params=SamplingParams(), messages=ASK))
+    assert remote.stats()["running"] == 1
+    assert remote.abort("first") is not None
+    assert remote.stats()["running"] == 0
+    outputs: list[RequestOutput] = []
+    while remote.has_work:
+        outputs += remote.step()
+    assert text(outputs) == "next"
+    assert server.cut.wait(30), "the server, too, is told that nobody waits"
+
+
+def test_no_answer_shares_its_connection_so_that_cutting_one_cuts_no_other(server: Server) -> None:
+    ports: list[int] = []
+
+    def keep_open(handler: Handler) -> None:
+        ports.append(handler.client_address[1])
+        handler.reply(200, said("Hi", "stop"), Content_Type="text/event-stream", Connection="keep-alive")
+
+    server.write = keep_open
+    remote = backend(server)
+    assert [text(ask(remote)) for _ in range(2)] == ["Hi", "Hi"]
+    assert len(set(ports)) == 2
+
+
+def test_of_an_error_without_end_only_the_beginning_is_read(server: Server) -> None:
+    sent: list[int] = []
+
+    def endless(handler: Handler) -> None:
+        handler.send_response(500)
+        handler.end_headers()
+        try:
+            sent.extend(handler.wfile.write(b" " * (1 << 20)) for _ in range(256))
+        finally:
+            server.cut.set()
+
+    server.write = endless
+    assert isinstance(error(ask(backend(server))), RemoteFailed)
+    assert server.cut.wait(30)
+    assert len(sent) < 128, "of 256 MB"
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "kind"),
     [
@@ -260,6 +320,8 @@ def test_a_wrong_key_or_model_is_told_when_it_is_loaded(server: Server) -> None:
         backend(server)
     server.models = (404, {})
     assert backend(server).info.context_length > 0, "not every server lists its models"
+    server.models = (200, {"data": [{"id": None}, {"object": "model"}]})
+    assert RemoteServer(server.address, "", "far").models() == {}, "what has no name cannot be asked for"
     server.models = (200, ["what"])
     with pytest.raises(RemoteFailed):
         backend(server)

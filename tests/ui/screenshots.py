@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from adding import CHECKPOINT, GATED, know_machine, repositories
+from hub_server import HubServer
 from window_life import live, until
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -37,6 +40,7 @@ from hearth.conversations.message import (
 )
 from hearth.model_folder.manifest import Manifest, write_manifest
 from hearth.models import registry
+from hearth.models.hub.choices import Format
 from hearth.services.events import ModelState
 from hearth.services.hearth import Hearth
 from hearth.ui import theme
@@ -88,6 +92,11 @@ def main() -> int:
         _speak(app, "en")
         with _without_starter(), _home():
             Photographer(folder, mode).take_all()
+            for language in i18n.LANGUAGES:
+                _speak(app, language)
+                with _home(), _hub() as server:
+                    WizardCamera(folder, mode).take_all(server)
+        _speak(app, "en")
         with tempfile.NamedTemporaryFile() as file:
             os.environ["HEARTH_HOME"] = file.name
             Photographer(folder, mode).take_problem()
@@ -125,6 +134,15 @@ def _starter() -> Iterator[None]:
 
 def _without_starter() -> AbstractContextManager[object]:
     return mock.patch.object(registry, "built_in_folders", return_value=())
+
+
+@contextmanager
+def _hub() -> Iterator[HubServer]:
+    """A model hub on this machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = HubServer(repositories(Path(folder), MODEL.parents[1] / "stories260k.gguf"))
+    with server, mock.patch.dict(os.environ, {"HF_ENDPOINT": server.endpoint}):
+        yield server
 
 
 class Camera:
@@ -193,10 +211,26 @@ class FirstMinutes(Camera):
         window.empty.suggestions[0].click()
         until(lambda: not window.session.is_busy() and window.session.last(Role.ASSISTANT) is not None)
         self.take("starter-answer")
+        self._take_models()
         self._take_settings()
         self._take_about()
         self._take_help()
         self.close()
+
+    def _take_models(self) -> None:
+        self.window.actions_.manage_models.trigger()
+        models = self.window.side_windows.models
+        until(lambda: models.page.name)
+        live(250)
+        self.save("models-details", models.grab())
+        models.page.tabs.setCurrentIndex(1)
+        live(2000)
+        self.save("models-settings", models.grab())
+        models.show_others()
+        until(lambda: models.controller.findings is not None)
+        live(250)
+        self.save("models-others", models.grab())
+        models.close()
 
     def _take_settings(self) -> None:
         self.window.actions_.settings.trigger()
@@ -219,7 +253,7 @@ class FirstMinutes(Camera):
 
     def _take_help(self) -> None:
         window = self.window
-        window.empty.link.click()
+        window.open_help("bigger-model")
         until(lambda: window.side_windows.help.page is not None)
         page = window.side_windows.help
         live(250)
@@ -227,6 +261,58 @@ class FirstMinutes(Camera):
         page.search_field.setText("Ctrl+N")
         live(250)
         self.save("help-search", page.grab())
+
+
+class WizardCamera(Camera):
+    """The wizard that adds a model, page by page, with usual and with large text."""
+
+    def take_all(self, server: HubServer) -> None:
+        window = self.window
+        know_machine()
+        until(lambda: window.hearth is not None and window.models.entries is not None)
+        window.welcome.widget.finished.emit()
+        window.actions_.add_model.trigger()
+        wizard = window.add_model.wizard
+        until(lambda: any(row.verdict for row in wizard.choose.list.rows()))
+        self._take_both("add-choose")
+        wizard.choose.search.setText("tiny")
+        wizard.choose.search_hub()
+        until(lambda: [row.title for row in wizard.choose.list.rows()] == [CHECKPOINT])
+        self._take_both("add-found")
+        wizard.choose.search.setText(GATED)
+        wizard.choose.search_hub()
+        until(lambda: wizard.details.forms)
+        self._take_both("add-gated")
+        wizard.choose.source = CHECKPOINT
+        wizard.choose.went_on.emit()
+        until(lambda: wizard.details.forms and wizard.details.forms.title == "Tiny-Llama")
+        box = wizard.details.choices.boxes[Format.CHECKPOINT]
+        box.setCurrentIndex(box.findData("int8"))  # the default one is for larger models
+        box.activated.emit(box.currentIndex())
+        self._take_both("add-details")
+        arrives = threading.Event()
+
+        def hold(_sent: int) -> None:
+            arrives.wait(60)
+
+        server.on_sent = hold
+        wizard.next.click()
+        until(lambda: wizard.page() is wizard.progress)
+        self._take_both("add-progress")
+        self.take("add-strip")
+        arrives.set()
+        until(lambda: wizard.page() is wizard.ready)
+        wizard.ready.more_button.click()
+        self._take_both("add-ready")
+        self.close()
+
+    def _take_both(self, name: str) -> None:
+        window = self.window
+        for scale, ending in ((1.0, ""), (2.0, "-large")):
+            window.set_text_size(scale)
+            live(250)
+            self.save(name + ending, window.add_model.wizard.grab())
+        window.set_text_size(1.0)
 
 
 class Photographer(Camera):

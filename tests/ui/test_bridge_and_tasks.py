@@ -14,7 +14,7 @@ from hearth.conversations.message import Message, MessageStatus, Role
 from hearth.errors import ModelNotFound
 from hearth.services.events import AnswerEnded, AnswerGrew, Listeners, PromptProgress
 from hearth.ui.bridge import EventQueue, UiBridge
-from hearth.ui.tasks import Lane, Tasks
+from hearth.ui.tasks import Lane, Tasks, Unwanted
 from hearth.ui.worker_thread import qt_thread
 
 
@@ -42,6 +42,7 @@ class Services:
         self.settings_changed: Listeners[Any] = Listeners()
         self.assistant = self
         self.pool = self
+        self.installs = self
 
 
 def test_growth_of_one_answer_is_merged_and_order_is_kept() -> None:
@@ -143,6 +144,23 @@ def test_a_failure_goes_to_its_callback_or_to_the_signal(qtbot: QtBot, tasks: Ta
     with qtbot.waitSignal(tasks.failed) as failed:
         tasks.run(fail)
     assert isinstance(failed.args[0], ModelNotFound)
+
+
+def test_what_nobody_expected_is_logged_whoever_is_told_of_it(
+    qtbot: QtBot, tasks: Tasks, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a defect")
+
+    def end() -> None:
+        raise Unwanted
+
+    caught: list[Exception] = []
+    for job in (end, fail):
+        tasks.run(job).failure(caught.append)
+    qtbot.waitUntil(lambda: len(caught) == 2)
+    assert [record.exc_text for record in caplog.records if "a defect" in (record.exc_text or "")]
+    assert len(caplog.records) == 1
 
 
 def test_a_result_for_a_widget_that_is_gone_is_dropped(qtbot: QtBot, tasks: Tasks) -> None:

@@ -188,7 +188,8 @@ def test_models_come_along_and_go_back(with_model: Desk, tmp_path: Path) -> None
     assert (target / "stories" / "genai_config.json").is_file()
     assert not (paths.models_folder() / "stories").exists()
     assert [entry.name for entry in desk.hearth.models.list() if not entry.built_in] == ["stories"]
-    assert desk.dialog.folders.home.state_text().endswith("Everything that Hearth keeps but the models")
+    rest = "Everything that Hearth keeps but the models"
+    desk.wait(lambda: desk.dialog.folders.home.state_text().endswith(rest))
     desk.activate()
     desk.click(desk.dialog.folders.default_button)
     desk.click(desk.button(_question(desk), "Move 1 Model (1.4 MB)"))

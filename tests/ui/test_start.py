@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PySide6.QtCore import QThread
 from pytestqt.qtbot import QtBot
 
+from golden_checkpoint import golden_checkpoint
 from hearth.errors import HearthError
+from hearth.models.registry import ModelRegistry
 from hearth.paths import config_file, database_file
+from hearth.services.downloads import Downloads
 from hearth.services.hearth import Hearth
+from hearth.services.install_events import InstallDone
+from hearth.services.installs import Installs
 from hearth.ui.main_window import MainWindow
 from hearth.ui.worker_thread import qt_thread
 
@@ -137,6 +143,23 @@ def test_an_unknown_setting_is_a_banner_while_defaults_apply(
     assert hand.window.hearth.config.defaults.temperature == 0.7
     hand.click(banner.close_button)
     assert not banner.isVisible()
+
+
+@pytest.mark.timeout(300)
+def test_a_window_goes_on_with_what_the_last_one_had_begun_to_install(
+    open_window: Callable[[], Any], tmp_path: Path
+) -> None:
+    models = ModelRegistry()
+    installs = Installs(models, Downloads(models))
+    install = installs.add_checkpoint(golden_checkpoint("llama3", tmp_path), "tiny", "int8").id
+    hand = open_window()
+    told: list[tuple[QThread, Any]] = []
+    main = QThread.currentThread()
+    hand.window.bridge.install_changed.connect(lambda event: told.append((QThread.currentThread(), event)))
+    hand.wait(lambda: told and isinstance(told[-1][1], InstallDone))
+    assert {thread for thread, _ in told} == {main}
+    assert {event.id for _, event in told} == {install}
+    assert hand.window.hearth.models.get("tiny").manifest.quantization is not None
 
 
 def test_a_window_that_is_closed_while_it_opens_ends(qtbot: QtBot) -> None:

@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from adding import know_machine
 from hearth import i18n
 from hearth.config import load_config
 from hearth.conversations.message import MessageStatus, Role
@@ -240,11 +241,14 @@ def test_without_any_model_the_way_to_one_is_shown(open_window: OpenWindow) -> N
     hand = open_window(welcome=True)
     read_through(hand)
     assert hand.window.middle.currentWidget() is hand.window.empty
-    assert hand.window.empty.button.text() == "Import a Model Folder…"
+    assert hand.window.empty.button.text() == "Add a Model…"
+    assert hand.window.empty.second.text() == "Import a Model Folder…"
     assert hand.window.empty.suggestions == []
 
 
-def test_the_starter_says_what_it_is_and_leads_to_help(open_window: OpenWindow, starter: str) -> None:
+def test_the_starter_says_what_it_is_and_leads_to_a_bigger_model(
+    open_window: OpenWindow, starter: str
+) -> None:
     hand = open_window()
     window = hand.window
     assert window.models.current == starter
@@ -252,8 +256,8 @@ def test_the_starter_says_what_it_is_and_leads_to_help(open_window: OpenWindow, 
     assert "small starter" in window.empty.note()
     assert not window.empty.button.isVisible()
     hand.click(window.empty.link)
-    hand.wait(lambda: window.side_windows.help.page is not None)
-    assert window.side_windows.help.page.id == "bigger-model"
+    assert window.add_model.wizard is not None
+    assert window.add_model.wizard.isVisible()
 
 
 def test_the_users_own_model_takes_over(open_window: OpenWindow, starter: str, stories_float32: Path) -> None:
@@ -277,3 +281,13 @@ def test_a_model_that_was_never_chosen_is_preferred_to_the_starter(
     hand = open_window()
     assert [entry.name for entry in hand.window.models.entries] == [starter, "zz-mine"]
     assert hand.window.models.current == "zz-mine"
+
+
+def test_the_machine_page_leads_to_a_model_for_this_machine(open_window: OpenWindow, starter: str) -> None:
+    know_machine()
+    first = open_window(welcome=True)
+    window = first.window
+    first.click(window.welcome.widget.next)
+    first.click(window.welcome.widget.machine.find_button)
+    assert at_work(first)
+    assert window.add_model.wizard.isVisible()

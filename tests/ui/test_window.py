@@ -57,9 +57,9 @@ def golden(shared_data: Path) -> str:
 def test_an_empty_home_leads_to_the_import(hand: Any) -> None:
     window = hand.window
     assert window.middle.currentWidget() is window.empty
-    assert window.empty.button.text() == "Import a Model Folder…"
+    assert window.empty.second.text() == "Import a Model Folder…"
     assert not window.composer.button.isEnabled()
-    hand.click(window.empty.button)
+    hand.click(window.empty.second)
     hand.wait(lambda: window.findChild(QApplication.activeModalWidget().__class__))
     QApplication.activeModalWidget().reject()
 

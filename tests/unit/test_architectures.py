@@ -117,6 +117,30 @@ def test_long_rope_has_one_set_of_frequencies_for_the_length_that_is_chosen(
     assert rope.attention_factor == pytest.approx(math.sqrt(1 + math.log(4) / math.log(64)))
 
 
+@pytest.mark.parametrize("name", ["llama3", "phi3_beyond", "phi4_mini"])
+def test_the_original_length_beside_the_parameters_comes_before_one_among_them(name: str) -> None:
+    # As transformers 5 does it (`standardize_rope_params`), for these kinds of positions.
+    checkpoint = opened(name)
+    parameters = {**checkpoint.config["rope_parameters"], "original_max_position_embeddings": 32}
+    both = changed(checkpoint, rope_parameters=parameters, original_max_position_embeddings=64)
+    inside = {**parameters, "original_max_position_embeddings": 64}
+    for context in CONTEXTS:
+        expected = describe(changed(both, rope_parameters=inside), context)
+        assert describe(both, context) == expected
+        assert describe(changed(both, original_max_position_embeddings=32), context) != expected
+
+
+def test_phi3_that_says_no_original_length_beside_the_parameters_was_trained_on_4096() -> None:
+    checkpoint = opened("phi4_mini")
+    config = {
+        key: value for key, value in checkpoint.config.items() if key != "original_max_position_embeddings"
+    }
+    config["rope_parameters"] = {**config["rope_parameters"], "original_max_position_embeddings": 32}
+    short, long = (describe(replace(checkpoint, config=config), context) for context in CONTEXTS)
+    assert short == long
+    assert short.context_length == 256
+
+
 def test_only_long_rope_leaves_a_choice_of_length() -> None:
     for name in NAMES:
         has_choice = "long_factor" in opened(name).config.get("rope_parameters", {})

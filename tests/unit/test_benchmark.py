@@ -19,7 +19,9 @@ from hearth.services.benchmark.figures import Key, What
 from hearth.services.benchmark.file_cache import evict
 from hearth.services.benchmark.hearth_side import first_token_in_time, shared_speed
 from hearth.services.benchmark.private_memory import Peak, private_bytes
+from hearth.services.benchmark.shown_figures import measured_in
 from hearth.services.benchmark.side import random_tokens
+from hearth.services.shown_speed import Measured
 
 INFO = ModelInfo(
     architecture="llama",
@@ -41,6 +43,19 @@ def test_a_ratio_is_above_one_where_hearth_is_ahead() -> None:
     assert Key(What.LOAD_WARM).figure([2.0], [3.0]).ratio == 1.5
     assert Key(What.MEMORY_MOST).figure([200.0], [300.0]).ratio == 1.5
     assert Key(What.NOISE).figure([0.04], [0.06]).ratio == pytest.approx(1.5)
+
+
+def test_of_its_figures_those_of_one_answer_are_put_beside_the_estimate() -> None:
+    keys = {Key(What.DECODE, 0, 1): 30.0, Key(What.DECODE, 0, 4): 60.0, Key(What.DECODE, 2048, 1): 20.0}
+    keys |= {Key(What.PREFILL, 512): 90.0, Key(What.PREFILL, 4096): 80.0, Key(What.MEMORY_ONE, 512, 1): 1e9}
+    figures = [key.figure([value], [2 * value]) for key, value in keys.items()]
+    ours = Measured(context=80, written=64, write_speed=30, read=512, read_speed=90, memory=10**9)
+    assert measured_in(figures, 64, is_peer=False) == ours
+    other = measured_in(figures, 64, is_peer=True)
+    assert other is not None
+    assert (other.write_speed, other.read_speed) == (60, 180)
+    assert measured_in(figures, 8, is_peer=False) is None, "eight tokens show nothing"
+    assert measured_in(figures[3:], 64, is_peer=False) is None
 
 
 def test_a_figure_is_the_median_of_its_runs() -> None:

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.errors import ModelFileInvalid
+from gguf_bytes import gguf, llama_keys, number
+from hearth.engine.host.protocol import EngineOptions
+from hearth.errors import ModelFileInvalid, ModelUnsupported
+from hearth.hardware.machine import Machine
+from hearth.model_folder.gguf_file import read_gguf
+from hearth.model_folder.manifest import GENAI, GGUF
 from hearth.models.catalogue import find_in_catalogue
 from hearth.models.experience import Experience, Shown, read_experience, write_experience
 from hearth.models.fit import (
@@ -25,7 +30,8 @@ from hearth.models.fit import (
 from hearth.models.shape import ModelShape
 from hearth.models.weights import Precision, Weights
 from hearth.quantize.recipe_file import load_recipe, recipe_names
-from hearth.services.model_fit import precision_of
+from hearth.services.model_fit import Fits, precision_of
+from hearth.services.model_formats import best_format
 
 GB = 10**9
 ORDER = [Fit.WELL, Fit.SLOWLY, Fit.NOT]
@@ -142,6 +148,17 @@ def test_more_memory_and_faster_memory_never_make_it_worse(
     assert ORDER.index(rich.fit) <= ORDER.index(poor.fit)
 
 
+def test_arithmetic_decides_where_memory_is_faster() -> None:
+    quick = model_fit(replace(machine(bandwidth=100 * GB), token_compute=20 * GB), "qwen3-4b")
+    faster_memory = replace(quick, machine=replace(quick.machine, bandwidth=1000 * GB))
+    assert faster_memory.write_speed(512) == pytest.approx(quick.write_speed(512))
+    twice = replace(quick, machine=replace(quick.machine, token_compute=40 * GB))
+    assert twice.write_speed(512) > 1.8 * quick.write_speed(512)
+    # And of what each token before costs, arithmetic decides as well.
+    cost = 1 / quick.write_speed(8192) - 1 / quick.write_speed(4096)
+    assert 1 / twice.write_speed(8192) - 1 / twice.write_speed(4096) == pytest.approx(cost / 2)
+
+
 @given(st.integers(min_value=1, max_value=200_000), st.integers(min_value=1, max_value=200_000))
 def test_a_longer_conversation_takes_more_and_is_slower(a: int, b: int) -> None:
     fit = model_fit(machine())
@@ -157,10 +174,54 @@ def test_packed_weights_are_no_private_memory() -> None:
     assert packed.private < plain.private / 2
 
 
-def test_a_gguf_file_is_mapped_whole() -> None:
+def test_a_gguf_file_counts_once_and_its_context_from_the_start() -> None:
     weights = Weights.of_gguf(SHAPE, GB)
-    assert (weights.disk, weights.loaded, weights.mapped) == (GB, 0, GB)
+    assert (weights.disk, weights.loaded + weights.mapped) == (GB, GB)
     assert weights.read == GB  # the head is the embedding
+    disk = Disk(download=0, model=GB)
+    fit = ModelFit(SHAPE, weights, machine(), disk, kv_type="float16", reserved_context=4096, format=GGUF)
+    short, long = fit.memory(512), fit.memory(8192)
+    assert short.kv == 4096 * 2 * 28 * 2 * 128 * 2
+    assert long.kv == 2 * short.kv
+    # Measured: 988 MB for a file of 875 MB of this shape, without keys and values.
+    measured = replace(fit, weights=Weights.of_gguf(SHAPE, 874_785_952)).memory(512)
+    assert measured.private - measured.kv == pytest.approx(988e6, rel=0.03)
+
+
+def gguf_shape(folder: Path, **changes: int) -> ModelShape:
+    keys = llama_keys() | {"llama.feed_forward_length": number(128)}
+    keys |= {name.replace("__", "."): number(value) for name, value in changes.items()}
+    tensors = [("token_embd.weight", (64, 3), 1, 0), ("blk.0.all", (64, 1000), 1, 384)]
+    file = folder / "m.gguf"
+    file.write_bytes(gguf(keys, tensors, data=384 + 128_000))
+    return ModelShape.of_gguf(read_gguf(file))
+
+
+def test_the_header_of_a_gguf_file_has_the_shape(tmp_path: Path) -> None:
+    shape = gguf_shape(tmp_path)
+    assert (shape.layers, shape.hidden_size, shape.intermediate_size) == (2, 64, 128)
+    assert (shape.heads, shape.kv_heads, shape.head_size) == (4, 2, 16)
+    assert (shape.vocab_size, shape.context, shape.tied) == (3, 128, True)
+    experts = gguf_shape(tmp_path, llama__expert_count=2, llama__expert_used_count=1)
+    assert (experts.experts, experts.experts_used, experts.expert_size) == (2, 1, 128)
+    assert experts.intermediate_size == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["block_count", "context_length", "attention__head_count_kv", "expert_count"]
+)
+def test_a_header_that_claims_more_than_the_file_has_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelFileInvalid) as refused:
+        gguf_shape(tmp_path, **{f"llama__{name}": 2**31})
+    assert "\n" not in str(refused.value)
+    if name != "context_length":
+        with pytest.raises(ModelFileInvalid, match="cannot be"):
+            gguf_shape(tmp_path, **{f"llama__{name}": 1000})
+
+
+def test_a_header_that_leaves_out_what_decides_is_no_estimate(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnsupported, match="heads"):
+        gguf_shape(tmp_path, llama__attention__head_count=0)
 
 
 @pytest.mark.parametrize("config", [{}, {"hidden_size": "x"}, {"hidden_size": True}, {"hidden_size": -1}])
@@ -193,6 +254,61 @@ def test_what_models_have_shown_corrects_the_next_estimate() -> None:
     corrected = plain.corrected(Correction(0.5, 1.0, 10**8), is_packed=False)
     assert corrected.write_speed(512) == pytest.approx(plain.write_speed(512) / 2)
     assert corrected.memory(512).private == plain.memory(512).private + 10**8
+
+
+def test_formats_are_expected_to_be_equally_fast_until_both_have_run() -> None:
+    seen = Experience(machine="m").with_shown(Shown(model="a", name="a", write=0.8, working_bytes=10**8))
+    assert seen.correction(form=GGUF) == Correction(0.8, 1.0, 0)
+    assert (seen.knows(GENAI), seen.knows(GGUF)) == (True, False)
+    seen = seen.with_shown(Shown(model="b", name="b", format=GGUF, write=1.2))
+    assert seen.knows(GGUF)
+    assert seen.correction(form=GGUF).write == 1.2
+    assert seen.correction().write == 0.8
+
+
+METAL = "Darwin 25.0 arm64"
+
+
+@pytest.mark.parametrize(
+    ("shown", "system", "form", "words"),
+    [
+        ({}, "Linux 6 x86_64", GENAI, "Nothing has run here in both formats"),
+        ({GENAI: 1.0}, "Linux 6 x86_64", GENAI, "Nothing has run here in both formats"),
+        ({}, METAL, GENAI, "measure the same model in both formats"),
+        ({GENAI: 1.0, GGUF: 1.5}, METAL, GGUF, "1.5 times as fast in GGUF as in ONNX"),
+        ({GENAI: 1.0, GGUF: 1.05}, METAL, GENAI, "about as fast"),
+        ({GENAI: 1.0, GGUF: 0.5}, METAL, GENAI, "2.0 times as fast in ONNX as in GGUF"),
+    ],
+)
+def test_the_format_is_chosen_by_what_was_measured(
+    shown: dict[str, float], system: str, form: str, words: str
+) -> None:
+    experience = Experience(machine="m", bandwidth=4e10)
+    for known, factor in shown.items():
+        experience = experience.with_shown(Shown(model=known, name=known, format=known, write=factor))
+    advice = best_format(*formats(experience, system))
+    assert advice.format == form
+    assert words in str(advice.reason)
+    assert advice.is_measured == (len(shown) == 2)
+
+
+def test_the_format_that_fits_is_better_than_the_one_that_does_not() -> None:
+    fits, onnx, as_gguf = formats(Experience(machine="m"), METAL)
+    small = replace(fits.spec, memory_bytes=3 << 30)
+    advice = best_format(fits, replace(onnx, machine=small), as_gguf)
+    assert (advice.format, str(advice.reason)) == (GGUF, "It fits this machine in GGUF only.")
+    advice = best_format(fits, onnx, replace(as_gguf, machine=small))
+    assert (advice.format, str(advice.reason)) == (GENAI, "It fits this machine in ONNX only.")
+
+
+def formats(experience: Experience, system: str) -> tuple[Fits, ModelFit, ModelFit]:
+    """A machine with this experience, and two forms of a model that are alike but for their formats."""
+    computer = Machine(system, "cpu", (), 8, 8, 16 << 30, 16 << 30)
+    options = EngineOptions(threads=8, kv_cache_bytes=4 << 30, memory_bytes=16 << 30)
+    fits = Fits.of_options(options, computer, experience)
+    onnx = fits.of_catalogue(find_in_catalogue("qwen2.5-1.5b"))["balanced"]
+    plain = replace(onnx, correction=experience.correction())
+    return fits, plain, replace(plain, correction=experience.correction(form=GGUF), format=GGUF)
 
 
 def test_another_measurement_of_the_machine_leaves_models_as_fast_as_they_were() -> None:

@@ -81,8 +81,34 @@ def test_choices_are_taken_as_they_stand() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "taken", "not_taken"),
+    [
+        ({"enum": ["a", 1, None], "type": "string"}, ['"a"'], ["1", "null"]),
+        ({"enum": ["a", 1, 1.5, None], "type": ["integer", "null"]}, ["1", "null"], ['"a"', "1.5"]),
+        ({"enum": [True, 1], "type": "boolean"}, ["true"], ["1"]),
+        ({"enum": [{"a": 1}, [2]], "type": "array"}, ["[2]"], ['{"a":1}']),
+        ({"enum": ["a", "b"], "const": "b"}, ['"b"'], ['"a"']),
+        ({"const": "b", "type": "string", "description": "x"}, ['"b"'], ['"a"']),
+    ],
+)
+def test_of_listed_values_only_those_that_match_the_rest_are_taken(
+    value: Any, taken: list[str], not_taken: list[str]
+) -> None:
+    gbnf = schema(value)
+    assert all(takes(gbnf, text) for text in taken)
+    assert not any(takes(gbnf, text) for text in not_taken)
+
+
+@pytest.mark.parametrize(
     "value",
     [
+        {"enum": ["a", "bcd"], "maxLength": 2},
+        {"const": 3, "minimum": 4},
+        {"enum": ["a"], "anyOf": [{"type": "integer"}]},
+        {"enum": ["a"], "type": "integer"},
+        {"enum": ["a"], "const": "b"},
+        {"enum": ["a"], "type": "thing"},
+        {"anyOf": [{"type": "integer"}, {"type": "string"}], "type": "integer"},
         {"type": "string", "pattern": "a+"},
         {"type": "integer", "minimum": 3},
         {"not": {}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from checkpoints import write_llama
-from hearth.errors import ModelFileOutside
+from hearth.errors import ArchitectureUnsupported, CheckpointUnsupported, ModelFileOutside
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.hub_cache import snapshot_folder
+from hearth.quantize.architectures.registry import describe
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hub_caches import REVISION, write_hub_cache
 from onnx_bytes import block, tensor, write_model_folder
@@ -52,6 +54,17 @@ def test_a_model_folder_opens_too_and_deep_in_its_repository(tmp_path: Path) -> 
         (deep / link.name).symlink_to(Path("..", "..", link.readlink()))
         link.unlink()
     assert ModelFolder.open(deep).data_files == (deep / "model.onnx.data",)
+
+
+def test_errors_name_the_repository_and_not_the_revision(repository: Path, snapshot: Path) -> None:
+    (snapshot / "config.json").unlink()
+    (snapshot / "config.json").write_text(json.dumps({"model_type": "thing"}))
+    with pytest.raises(ArchitectureUnsupported, match="org/name"):
+        describe(Checkpoint.open(snapshot))
+    config = {"model_type": "llama", "quantization_config": {"quant_method": "rounded"}}
+    (snapshot / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointUnsupported, match="org/name"):
+        Checkpoint.open(snapshot)
 
 
 def lead_to(link: Path, target: Path) -> None:

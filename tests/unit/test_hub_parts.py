@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from hearth.errors import HearthError, HubBusy, HubFailed, RepositoryNotFound
-from hearth.model_folder.manifest import ManifestFile
+from hearth.model_folder.held_folder import held_folder, is_held
+from hearth.model_folder.manifest import Manifest, ManifestFile
+from hearth.models.hub.checkpoints import Checkpoints
 from hearth.models.hub.partial_file import PartialFile
 from hearth.models.hub.patience import Patience
 from hearth.models.hub.rate import Rate
@@ -102,6 +104,53 @@ def test_content_that_differs_gets_no_place(tmp_path: Path) -> None:
         writer.write(bytes(len(DATA)))
     assert partial.finish(tmp_path / "a.bin", nothing) is None
     assert not (tmp_path / "a.bin").exists()
+
+
+def test_a_file_whose_download_ends_while_it_is_stored_gets_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Storing a large file takes seconds, and its folder may be somebody else's by then."""
+    partial = PartialFile(tmp_path, FILE, 1000)
+    write(partial, 0, len(DATA))
+    stopped = False
+
+    def stop(_descriptor: int) -> None:
+        nonlocal stopped
+        stopped = True
+
+    def check() -> None:
+        if stopped:
+            raise InterruptedError
+
+    monkeypatch.setattr("os.fsync", stop)
+    with pytest.raises(InterruptedError):
+        partial.finish(tmp_path / "in" / "a.bin", check)
+    assert not (tmp_path / "in").exists()
+
+
+def test_a_look_whether_a_folder_is_held_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    assert not is_held(folder)
+    assert not folder.exists()
+    folder.mkdir()
+    assert not is_held(folder)
+    assert list(folder.iterdir()) == []
+    with held_folder(folder):
+        assert is_held(folder)
+    assert not is_held(folder)
+
+
+def test_a_checkpoint_of_a_repository_without_an_organization_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "models")
+    for name in ("gpt2", "gpt2/other", "gpt2"):  # the last one takes the place of the first
+        made = tmp_path / "made"
+        made.mkdir()
+        checkpoints.add(made, Manifest(version=1, name=name))
+    assert [entry.name for entry in checkpoints.list()] == ["gpt2", "gpt2/other"]
+    found = checkpoints.get("gpt2")
+    assert found is not None
+    checkpoints.remove(found)
+    assert [entry.name for entry in checkpoints.list()] == ["gpt2/other"]
 
 
 def test_a_repository_is_named_with_its_revision() -> None:

@@ -19,7 +19,7 @@ SIZE = 3 * HUGE_BYTES + 12 * mmap.PAGESIZE
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "a name with spaces"
+    path = tmp_path / os.fsdecode(b"a name with spaces that is no text: \xff")
     path.write_bytes(np.random.default_rng(7).bytes(SIZE))
     return path
 
@@ -32,7 +32,7 @@ def mapped(file: Path, size: int = SIZE) -> mmap.mmap:
 def mapped_bytes(file: Path) -> int:
     """How much of the file this process has mapped."""
     total = 0
-    for line in Path("/proc/self/maps").read_text("utf-8").splitlines():
+    for line in Path("/proc/self/maps").read_text("utf-8", "surrogateescape").splitlines():
         if line.endswith(os.path.realpath(file)):
             start, end = line.split()[0].split("-")
             total += int(end, 16) - int(start, 16)

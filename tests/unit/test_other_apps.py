@@ -169,7 +169,6 @@ def test_jan(places: Places, tmp_path: Path) -> None:
     jan_model(data, "climbs", model_path="../../../../../secret.gguf")
     write(tmp_path / "secret.gguf")
     write(data / "llamacpp/models/odd/model.yml", "model_path: [1, 2]")
-    write(data / "llamacpp/models/bomb/model.yml", "a: &a [x]\n" + "b: [*a, *a, *a, *a]\n" * 100)
     write(data / "llamacpp/models/deep/model.yml", "[" * 30_000)
     write(tmp_path / "jan/models/trinity/trinity.Q4.gguf", GGUF + b"old")
     models = found(places)
@@ -179,6 +178,14 @@ def test_jan(places: Places, tmp_path: Path) -> None:
         "jan/trinity/trinity.Q4.gguf": "trinity.q4",
     }
     assert (models["jan/janhq/Jan-v3-4B"].path, models["jan/imported"].path) == (file, own)
+
+
+def test_jan_with_references_in_its_file_is_left_out(places: Places, tmp_path: Path) -> None:
+    """Each level merges the one before twice: a few more of them would fill the memory."""
+    levels = "".join(f"l{n}: &l{n}\n  <<: [*l{n - 1}, *l{n - 1}]\n" for n in range(1, 9))
+    bomb = f"jan\nl0: &l0\n  a: b\n{levels}"
+    jan_model(tmp_path / ".local/share/Jan/data", "bomb", name=bomb)
+    assert find_models(places) == []
 
 
 def test_jan_with_a_data_folder_of_its_own(places: Places, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from checkpoints import write_llama
+from hearth.errors import RecipeOverrideUnmatched
 from hearth.quantize.builder import plan
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
-from hearth.quantize.recipe import Recipe
+from hearth.quantize.recipe import Override, Recipe
 from hearth.quantize.weights import TableWeight
 
 HIDDEN, WIDTH = 64, 2048
@@ -50,3 +51,14 @@ def test_a_layer_in_floats_counts_where_the_model_is_run_on_a_text(checkpoint: C
     feedback = plan(checkpoint, Recipe(name="x", rounding="gptq")).memory_bytes(1)
     assert plain + layer < calibrated < plain + 3 * layer
     assert feedback > calibrated + 4 * WIDTH * WIDTH
+
+
+def test_an_override_that_is_for_no_matrix_is_refused_with_the_nearest(checkpoint: Checkpoint) -> None:
+    for pattern in ("*.down_proj", "model.embed_tokens", "lm_head", "model.layers.0.*"):
+        plan(checkpoint, Recipe(name="mine", overrides=(Override(pattern=pattern, bits=8),)))
+    wrong = Recipe(
+        name="mine",
+        overrides=(Override(pattern="*.o_proj", bits=8), Override(pattern="*.mlp.down_prj", bits=8)),
+    )
+    with pytest.raises(RecipeOverrideUnmatched, match=r"“mine” .* “\*\.mlp\.down_prj”.*mlp\.down_proj"):
+        plan(checkpoint, wrong)

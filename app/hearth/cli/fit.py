@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from hearth.cli.output import note, size_text, status, write, write_json, write_pairs, write_table
-from hearth.errors import CommandInvalid, ModelNotFound, ModelUnsupported
+from hearth.errors import CommandInvalid, ModelNotFound
 from hearth.i18n import mark, tr
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def fit(
         str,
         typer.Argument(
             metavar=tr("MODEL"),
-            help=tr("A model here, one of the catalogue, or the folder of a model or checkpoint."),
+            help=tr(
+                "A model here, one of the catalogue, a GGUF file, or the folder of a model or checkpoint."
+            ),
         ),
     ],
     context: Annotated[
@@ -79,6 +81,7 @@ def fit(
     from hearth.config import load_config
     from hearth.models.fit import advise, contexts_up_to
     from hearth.services.model_fit import Fits
+    from hearth.services.model_formats import best_format
 
     wanted = _contexts(context)
     with status(tr("Measuring this machine…")):
@@ -88,6 +91,8 @@ def fit(
     chosen = choices[name]
     estimates = [chosen.at(each) for each in contexts_up_to(chosen.shape.context, wanted)]
     advice = advise(choices, name, estimates[-1].context)
+    as_gguf = _as_gguf(fits, model) if name else None
+    best = best_format(fits, chosen, as_gguf, estimates[-1].context) if as_gguf is not None else None
     if json:
         write_json(
             {
@@ -99,10 +104,24 @@ def fit(
                 "estimates": [Figures.of(estimate) for estimate in estimates],
                 "advice": advice
                 and {"recipe": advice.recipe or None, **_builtins(Figures.of(advice.estimate))},
+                "gguf": as_gguf
+                and {
+                    "download_bytes": as_gguf.disk.model,
+                    "estimates": [Figures.of(as_gguf.at(each.context)) for each in estimates],
+                },
+                "format": best and {"advised": best.format, "reason": str(best.reason)},
             }
         )
         return
     _write(fits, chosen, name, estimates)
+    if as_gguf is not None and best is not None:
+        write("")
+        in_gguf = as_gguf.at(estimates[-1].context)
+        size = size_text(as_gguf.disk.model)
+        write(
+            tr("In GGUF ({size}), {n} tokens: {reason}.", size=size, n=in_gguf.context, reason=in_gguf.reason)
+        )
+        write(str(best.reason))
     if advice is not None:
         write("")
         template = mark("Better: a conversation of {n} tokens: {reason}.")
@@ -191,22 +210,20 @@ def _choices(fits: Fits, model: str, recipe: str) -> Mapping[str, ModelFit]:
     """The model in the form that it has or would have, and after it those that could be had instead."""
     from hearth.cli.opening import open_models
     from hearth.model_folder.folder import ModelFolder
+    from hearth.model_folder.gguf_file import read_gguf
     from hearth.model_folder.json_file import read_json
-    from hearth.model_folder.manifest import GENAI
     from hearth.models.catalogue import ModelNotInCatalogue, find_in_catalogue
     from hearth.quantize.recipe_file import load_recipe
 
     with open_models() as registry:
         try:
             entry = registry.get(model)
-            if entry.format != GENAI:
-                reason = tr("the estimate is for models in the onnxruntime-genai format, and for checkpoints")
-                raise ModelUnsupported(name=entry.name, reason=reason)
-            roots = [entry.path] if entry.in_place else []
-            return {_AS_IT_IS: fits.of_folder(ModelFolder.open(entry.path, roots))}
+            return {_AS_IT_IS: fits.of_entry(entry)}
         except ModelNotFound as error:
             missing = error
     path = Path(model)
+    if path.is_file():
+        return {_AS_IT_IS: fits.of_gguf_file(read_gguf(path))}
     if (path / _GENAI_CONFIG).is_file():
         return {_AS_IT_IS: fits.of_folder(ModelFolder.open(path.resolve()))}
     if (path / _CONFIG).is_file():
@@ -218,6 +235,17 @@ def _choices(fits: Fits, model: str, recipe: str) -> Mapping[str, ModelFit]:
     except ModelNotInCatalogue:
         raise missing from None
     return fits.of_catalogue(known, load_recipe(recipe))
+
+
+def _as_gguf(fits: Fits, model: str) -> ModelFit | None:
+    """The GGUF file that the catalogue has of a model of its own, the first where it has several."""
+    from hearth.models.catalogue import ModelNotInCatalogue, find_in_catalogue
+
+    try:
+        entry = find_in_catalogue(model)
+    except ModelNotInCatalogue:
+        return None
+    return fits.of_gguf(entry.shape, entry.gguf[0].bytes) if entry.gguf else None
 
 
 def _contexts(text: str) -> list[int]:

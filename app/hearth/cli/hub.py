@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from hearth.cli.checkpoints import CheckpointSummary
 from hearth.cli.models import Json, ModelSummary
 from hearth.cli.opening import open_models
 from hearth.cli.output import note, progress, size_text, status, write, write_json, write_table
@@ -22,18 +23,6 @@ if TYPE_CHECKING:
     from hearth.models.registry import ModelEntry, ModelRegistry
 
 
-class CheckpointSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A checkpoint that was fetched, as `--json` gives it."""
-
-    name: str
-    format: str
-    path: str
-    bytes: int
-    source: str
-    revision: str
-    licence: str
-
-
 class Account(msgspec.Struct, frozen=True):
     """Who the hub takes us for."""
 
@@ -45,7 +34,8 @@ def pull(
     repository: Annotated[
         str,
         typer.Argument(
-            metavar=tr("REPO[@REVISION]"), help=tr("Repository on the hub, as its page names it.")
+            metavar=tr("REPO[@REVISION]"),
+            help=tr("Repository on the hub, as its page names it, or a name of the catalogue."),
         ),
     ],
     file: Annotated[
@@ -66,13 +56,21 @@ def pull(
     """Fetch the model; the same command again goes on where it was stopped."""
     from hearth.models.hub.repository import parse_repository
 
-    wanted, revision = parse_repository(repository)
+    wanted, revision = parse_repository(_of_catalogue(repository))
     with open_models() as registry:
         if discard:
             _discard(registry, wanted)
             return
         entry = _pull(registry, wanted, revision, file, name)
     _say(entry, json)
+
+
+def _of_catalogue(name: str) -> str:
+    """The repository and revision that the catalogue has under this name; else `name` itself."""
+    from hearth.models.catalogue import catalogue
+
+    entry = next((one for one in catalogue() if one.id == name.lower()), None)
+    return name if entry is None else f"{entry.repository}@{entry.revision}"
 
 
 def _pull(
@@ -127,19 +125,8 @@ def _say(entry: ModelEntry | CheckpointEntry, json: bool) -> None:
             )
             write(text)
         return
-    manifest = entry.manifest
     if json:
-        write_json(
-            CheckpointSummary(
-                name=entry.name,
-                format=manifest.format,
-                path=str(entry.path),
-                bytes=entry.bytes,
-                source=manifest.source,
-                revision=manifest.revision,
-                licence=manifest.licence,
-            )
-        )
+        write_json(CheckpointSummary.of(entry))
     else:
         text = tr(
             "{name} is here ({size}), as a checkpoint. Make a model of it: hearth quantize {name} NAME",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
-from urllib.parse import urlsplit
 
 import msgspec
 import typer
 
 from hearth.cli import fit, found_models, model_settings
+from hearth.cli.checkpoints import CheckpointSummary, remove_checkpoint, write_checkpoints
 from hearth.cli.opening import open_models
 from hearth.cli.output import (
     ask,
@@ -27,13 +28,12 @@ from hearth.cli.output import (
 )
 from hearth.cli.quality_tables import write_quality
 from hearth.cli.usage import CommandLine
-from hearth.errors import HearthError, InputInvalid, ModelBuiltIn
+from hearth.errors import ModelBuiltIn, ModelNotFound
 from hearth.i18n import tr
-from hearth.model_folder.manifest import GENAI, ModelFacts, RemoteModel
-from hearth.models.remote_keys import delete_key, write_key
+from hearth.model_folder.manifest import GENAI, ModelFacts
 
 if TYPE_CHECKING:
-    from hearth.models.registry import ModelEntry
+    from hearth.models.registry import ModelEntry, ModelRegistry
 
 app = CommandLine()
 
@@ -91,26 +91,49 @@ class ModelDetails(ModelSummary, frozen=True, kw_only=True):
     files: dict[str, int]
 
 
-@app.command("list", help=tr("Every model on this machine."))
-def list_(json: Json = False) -> None:
+@app.command("list", help=tr("Every model on this machine, and every checkpoint that was fetched."))
+def list_(
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help=tr("Only the checkpoints, which can be quantized."))
+    ] = False,
+    json: Json = False,
+) -> None:
+    from hearth.models.hub.checkpoints import Checkpoints
+
     with open_models() as registry:
-        entries = registry.list()
+        entries = [] if checkpoints else registry.list()
+        fetched = Checkpoints(registry.root).list()
     if json:
-        write_json([ModelSummary.of(entry) for entry in entries])
-    elif not entries:
+        write_json([CheckpointSummary.of(one) for one in fetched] if checkpoints else _summaries(entries))
+        return
+    if checkpoints and not fetched:
+        note(tr("No checkpoint was fetched."))
+    if not entries and not checkpoints:
         note(tr("There is no model here yet. Import a model folder with: hearth models import FOLDER"))
-    else:
-        rows = [
-            (
-                entry.name,
-                entry.format,
-                "" if entry.is_remote else size_text(entry.bytes),
-                ", ".join(entry.aliases),
-                _place(entry),
-            )
-            for entry in entries
-        ]
-        write_table((tr("NAME"), tr("FORMAT"), tr("SIZE"), tr("ALIASES"), tr("FOLDER")), rows)
+    if entries:
+        _write_models(entries)
+    if fetched:
+        if entries:
+            write("")
+        write_checkpoints(fetched)
+
+
+def _summaries(entries: Sequence[ModelEntry]) -> list[ModelSummary]:
+    return [ModelSummary.of(entry) for entry in entries]
+
+
+def _write_models(entries: Sequence[ModelEntry]) -> None:
+    rows = [
+        (
+            entry.name,
+            entry.format,
+            "" if entry.is_remote else size_text(entry.bytes),
+            ", ".join(entry.aliases),
+            _place(entry),
+        )
+        for entry in entries
+    ]
+    write_table((tr("NAME"), tr("FORMAT"), tr("SIZE"), tr("ALIASES"), tr("FOLDER")), rows)
 
 
 def _place(entry: ModelEntry) -> str:
@@ -226,16 +249,11 @@ def add_remote(
     name: Annotated[str, typer.Option(metavar=tr("NAME"), help=tr("What to call it here."))],
     json: Json = False,
 ) -> None:
-    check_address(address)
+    from hearth.services import remote_models
+
+    remote_models.check_address(address)
     with open_models() as registry:
-        key = _ask_key(name)
-        entry = registry.add_remote(name, RemoteModel(address=address, model=model, has_key=bool(key)))
-        if key:
-            try:
-                write_key(entry.name, address, key)
-            except HearthError:
-                registry.remove(entry.name)  # without its key it would only be refused
-                raise
+        entry = remote_models.add_remote(registry, name, address=address, model=model, key=_ask_key(name))
     if json:
         write_json(ModelSummary.of(entry))
     else:
@@ -244,16 +262,12 @@ def add_remote(
 
 @app.command("set-key", help=tr("Give a remote model another key; asks for it."))
 def set_key(name: Name, json: Json = False) -> None:
+    from hearth.services import remote_models
+
     with open_models() as registry:
-        entry = registry.get(name)
-        if entry.manifest.remote is None:
-            raise InputInvalid(reason=tr("{name} is on this machine and needs no key", name=entry.name))
-        key = _ask_key(entry.name)
-        if key:
-            write_key(entry.name, entry.manifest.remote.address, key)
-        else:
-            delete_key(entry.name, entry.manifest.remote.address)
-        entry = registry.set_has_key(entry.name, bool(key))
+        name, _ = remote_models.check_remote(registry, name)
+        key = _ask_key(name)
+        entry = remote_models.set_key(registry, name, key)
     if json:
         write_json(ModelSummary.of(entry))
     else:
@@ -269,15 +283,6 @@ def _ask_key(name: str) -> str:
     if sys.stdin.isatty():
         return getpass(tr("Key for {name} (empty for none): ", name=name)).strip()
     return sys.stdin.readline().strip()
-
-
-def check_address(address: str) -> None:
-    """Raise InputInvalid for what is no address of a server."""
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-        raise InputInvalid(
-            reason=tr("{address} is no address that begins with http:// or https://", address=address)
-        )
 
 
 @app.command(help=tr("Give a model another name, or take that name away."))
@@ -331,11 +336,10 @@ def verify(name: Name, json: Json = False) -> None:
 def _verify_packed(entry: ModelEntry) -> tuple[int, int]:
     """Check what was made of the model for faster loading: how much there is of it, and how much was damaged."""
     from hearth.engine.packed_weights import PackedWeights
-    from hearth.model_folder.digest import model_digest
-    from hearth.model_folder.folder import ModelFolder
     from hearth.paths import packed_weights_folder
+    from hearth.services.packed_forms import digest_of
 
-    model = model_digest(ModelFolder.open(entry.path, [entry.path] if entry.in_place else []))
+    model = digest_of(entry)
     with progress(tr("Checking the packed weights of {name}", name=entry.name)) as report:
         checked, damaged = PackedWeights(packed_weights_folder(), 0).verify(model, report)
     if damaged:
@@ -343,29 +347,51 @@ def _verify_packed(entry: ModelEntry) -> tuple[int, int]:
     return checked, damaged
 
 
-@app.command(help=tr("Delete a model from this machine; a folder used in place is left alone."))
+@app.command(
+    help=tr(
+        "Delete a model, or a checkpoint that was fetched, from this machine; a folder used in place is left alone."
+    )
+)
 def remove(
-    name: Name,
+    name: Annotated[
+        str, typer.Argument(metavar=tr("NAME"), help=tr("Name or alias of a model, or a checkpoint's name."))
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help=tr("Do not ask."))] = False,
     json: Json = False,
 ) -> None:
+    from hearth.models.hub.checkpoints import Checkpoints
+
     with open_models() as registry:
-        entry = registry.get(name)
-        if entry.built_in:
-            raise ModelBuiltIn(name=entry.name)
-        if entry.is_remote:
-            question = tr("Forget {name} and its key?", name=entry.name)
-        elif entry.in_place:
-            question = tr("Forget {name}? Its files in {path} stay.", name=entry.name, path=entry.path)
+        try:
+            entry = registry.get(name)
+        except ModelNotFound:
+            checkpoint = Checkpoints(registry.root).get(name)
+            if checkpoint is None:
+                raise
+            remove_checkpoint(registry, checkpoint, yes=yes)
+            name = checkpoint.name
+            summary: CheckpointSummary | ModelSummary = CheckpointSummary.of(checkpoint)
         else:
-            question = tr("Delete {name} ({size})?", name=entry.name, size=size_text(entry.bytes))
-        if not yes and sys.stdin.isatty() and not ask(question):
-            raise typer.Exit(1)
-        registry.remove(entry.name)
+            _remove_model(registry, entry, yes=yes)
+            name, summary = entry.name, ModelSummary.of(entry)
     if json:
-        write_json(ModelSummary.of(entry))
+        write_json(summary)
     else:
-        write(tr("{name} is gone.", name=entry.name))
+        write(tr("{name} is gone.", name=name))
+
+
+def _remove_model(registry: ModelRegistry, entry: ModelEntry, *, yes: bool) -> None:
+    if entry.built_in:
+        raise ModelBuiltIn(name=entry.name)
+    if entry.is_remote:
+        question = tr("Forget {name} and its key?", name=entry.name)
+    elif entry.in_place:
+        question = tr("Forget {name}? Its files in {path} stay.", name=entry.name, path=entry.path)
+    else:
+        question = tr("Delete {name} ({size})?", name=entry.name, size=size_text(entry.bytes))
+    if not yes and sys.stdin.isatty() and not ask(question):
+        raise typer.Exit(1)
+    registry.remove(entry.name)
 
 
 app.command("catalogue", help=tr("Models that Hearth knows by name, and what each is good at."))(

@@ -46,7 +46,10 @@ def open_models() -> Iterator[ModelRegistry]:
     try:
         yield registry
     finally:
-        registry.purge_removed()
+        if registry.has_removed:
+            from hearth.services.packed_forms import purge_removed
+
+            purge_removed(registry)
 
 
 def load_model(hearth: Hearth, name: str, *, threads: int = 0) -> ModelWorker:

@@ -112,40 +112,57 @@ class _SchemaGrammar:
         if "$ref" in said:
             self._only(said, {"$ref"})
             return self._reference(str(schema["$ref"]), depth)
-        if "const" in said:
-            return _json_literal(schema["const"])
-        if "enum" in said:
-            if not isinstance(schema["enum"], list) or not schema["enum"]:
-                raise _refused(tr("an enum of it is empty"))
-            return "(" + " | ".join(map(_json_literal, schema["enum"])) + ")"
+        if said & {"const", "enum"}:
+            return self._listed(schema, said)
         for key in ("anyOf", "oneOf"):
             if key in said and isinstance(schema[key], list) and schema[key]:
-                self._only(said, {key, "type"})
+                self._only(said, {key})
                 return "(" + " | ".join(self._part(one, depth + 1) for one in schema[key]) + ")"
         return self._typed(schema, said, depth)
 
+    def _listed(self, schema: Mapping[str, Any], said: set[str]) -> str:
+        """One of the values that are listed, as far as they are of the type that is said."""
+        self._only(said, {"const", "enum", "type"})
+        values = schema.get("enum", [schema.get("const")])
+        if not isinstance(values, list) or not values:
+            raise _refused(tr("an enum of it is empty"))
+        texts = [
+            _json_text(value)
+            for value in values
+            if "type" not in said or _kinds(value) & set(self._types(schema))
+        ]
+        if "const" in said:
+            texts = [text for text in texts if text == _json_text(schema["const"])]
+        if not texts:
+            raise _refused(tr("no text matches it"))
+        return "(" + " | ".join(map(_literal, texts)) + ")"
+
     def _typed(self, schema: Mapping[str, Any], said: set[str], depth: int) -> str:
-        kinds = schema.get("type")
-        if kinds is None:
-            kinds = [kind for kind, keys in _BY_TYPE.items() if said & keys]
-            if not kinds:
-                self._only(said, set())
-                return "value"
-        kinds = [kinds] if isinstance(kinds, str) else kinds
-        if not isinstance(kinds, list) or not kinds:
-            raise _refused(tr("a type of it is unknown"))
-        allowed = {"type"}.union(*(_BY_TYPE.get(str(kind), ()) for kind in kinds))
-        self._only(said, allowed)
-        parts = [self._one_type(str(kind), schema, depth) for kind in kinds]
+        kinds = (
+            self._types(schema) if "type" in said else [kind for kind in _BY_TYPE if said & _BY_TYPE[kind]]
+        )
+        if not kinds:
+            self._only(said, set())
+            return "value"
+        self._only(said, {"type"}.union(*(_BY_TYPE.get(kind, ()) for kind in kinds)))
+        parts = [self._one_type(kind, schema, depth) for kind in kinds]
         return parts[0] if len(parts) == 1 else "(" + " | ".join(parts) + ")"
+
+    def _types(self, schema: Mapping[str, Any]) -> list[str]:
+        kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+        if (
+            not isinstance(kinds, list)
+            or not kinds
+            or not set(map(str, kinds)) <= {*_SIMPLE, "object", "array"}
+        ):
+            raise _refused(tr("a type of it is unknown"))
+        return kinds
 
     def _one_type(self, kind: str, schema: Mapping[str, Any], depth: int) -> str:
         if kind == "object":
             return self._object(schema, depth)
         if kind == "array":
             return self._array(schema, depth)
-        if kind not in _SIMPLE:
-            raise _refused(tr("a type of it is unknown"))
         if kind == "string" and ("minLength" in schema or "maxLength" in schema):
             return f'"\\"" char{_times(schema, "minLength", "maxLength")} "\\""'
         return kind
@@ -207,8 +224,28 @@ class _SchemaGrammar:
             raise _refused(tr("“{key}” cannot be held to with a GGUF model", key=key))
 
 
+def _json_text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 def _json_literal(value: Any) -> str:
-    return _literal(msgspec.json.encode(value).decode())
+    return _literal(_json_text(value))
+
+
+def _kinds(value: Any) -> set[str]:
+    """The types of JSON Schema that a value is of."""
+    match value:
+        case None:
+            return {"null"}
+        case bool():
+            return {"boolean"}
+        case int() | float():
+            return {"number", "integer"} if value == int(value) else {"number"}
+        case str():
+            return {"string"}
+        case list():
+            return {"array"}
+    return {"object"}
 
 
 def _bounds(schema: Mapping[str, Any], least: str, most: str) -> tuple[int, int | None]:

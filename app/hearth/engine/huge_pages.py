@@ -37,7 +37,8 @@ def move_to_huge_pages(file: Path) -> int:
 def _mapped(file: Path) -> Iterator[tuple[int, int]]:
     """Where the file is mapped to be read: addresses and sizes, in bytes."""
     wanted = os.path.realpath(file)
-    for line in Path("/proc/self/maps").read_text("utf-8").splitlines():
+    # As `realpath` has them, paths may be no text.
+    for line in Path("/proc/self/maps").read_text("utf-8", "surrogateescape").splitlines():
         place, mode, *_, path = line.split(maxsplit=5)
         if path == wanted and mode.startswith("r"):
             start, end = (int(text, 16) for text in place.split("-"))

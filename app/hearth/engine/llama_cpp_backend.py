@@ -9,6 +9,7 @@ from hearth.engine.admission import Admission
 from hearth.engine.chat_template import ChatTemplate
 from hearth.engine.gbnf import to_gbnf
 from hearth.engine.host.protocol import ChatMessage, EngineOptions, ModelInfo, Submit
+from hearth.engine.llama_cpp_context import bytes_of_token, context_for
 from hearth.engine.llama_cpp_server import LlamaCppServer, ServerOptions
 from hearth.engine.outputs import FinishReason, TokenLogprobs
 from hearth.engine.sampling_params import SamplingParams
@@ -18,10 +19,6 @@ from hearth.i18n import tr
 from hearth.model_folder.gguf_file import GgufFile
 
 _SMALLEST_CONTEXT = 64
-# llama.cpp takes the memory for all keys and values at once, so it is not as much as the settings would allow.
-_MOST_TOKENS = 32_768
-_BYTES_OF_FLOAT16 = 2.0
-_BYTES_OF_INT8 = 34 / 32
 _CPU: Final = "cpu"
 # As in Hearth's own sampler.
 _SAMPLERS: Final = ["penalties", "temperature", "top_k", "top_p", "min_p"]
@@ -50,8 +47,8 @@ class LlamaCppBackend(ThreadedBackend):
         )
         is_int8 = options.kv_cache_type == "int8"
         numbers = file.kv_numbers_per_token or 2 * file.layers * file.hidden_size
-        bytes_per_token = max(1, int(numbers * (_BYTES_OF_INT8 if is_int8 else _BYTES_OF_FLOAT16)))
-        context = context_length(file, options, bytes_per_token)
+        bytes_per_token = bytes_of_token(numbers, options)
+        context = context_for(file.context_length, options, bytes_per_token)
         if context < min(_SMALLEST_CONTEXT, file.context_length or _SMALLEST_CONTEXT):
             raise ModelUnsupported(name=name, reason=tr("the memory for its context is too small"))
         self._server = LlamaCppServer(
@@ -143,13 +140,6 @@ class LlamaCppBackend(ThreadedBackend):
             prompt = self._template.render(messages)
         bos = self._file.special_tokens.get("bos_token", "")
         return prompt.removeprefix(bos) if self._file.adds_bos else prompt
-
-
-def context_length(file: GgufFile, options: EngineOptions, bytes_per_token: int) -> int:
-    """Tokens that there is room for, within the settings and what the model was trained for."""
-    fits = options.kv_cache_bytes // bytes_per_token
-    wanted = options.max_context or _MOST_TOKENS
-    return min(fits, wanted, file.context_length or wanted)
 
 
 def completion_options(params: SamplingParams, context_length: int) -> dict[str, Any]:

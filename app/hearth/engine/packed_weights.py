@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +176,20 @@ class PackedWeights:
         """Remove the packed form of this origin."""
         _remove(self.folder / origin.name)
 
+    def forget(self, models: Collection[str]) -> None:
+        """Remove the packed forms of the models with these digests."""
+        for entry, manifest in self._entries():
+            if manifest.origin.model in models:
+                _remove(entry)
+
+    def clear(self) -> None:
+        """Remove every packed form; what another process makes at this moment stays, and so does one that is in use."""
+        if self.folder.is_dir():
+            for entry in self.folder.iterdir():
+                if entry.suffix != _PART:
+                    _remove(entry)
+            self._remove_forsaken()
+
     def verify(self, model: str, progress: Callable[[int, int], object] | None = None) -> tuple[int, int]:
         """Read every byte of a model's packed forms; how many there were, and how many were damaged and are removed.
 
@@ -230,10 +244,7 @@ class PackedWeights:
 
     def new_part(self) -> Path:
         """An empty folder to make a packed form in; what others were killed in is removed."""
-        for forsaken in (*self.folder.glob(f"*{_PART}"), *self.folder.glob(f"*{_GONE}")):
-            with suppress(OSError):
-                if time.time() - forsaken.stat().st_mtime > _FORSAKEN_SECONDS:
-                    shutil.rmtree(forsaken, ignore_errors=True)
+        self._remove_forsaken()
         part = self.folder / f"{uuid4().hex}{_PART}"
         part.mkdir(parents=True)
         return part
@@ -270,6 +281,13 @@ class PackedWeights:
         """
         finished.replace(self.folder / origin.name)
         self._make_room(origin)
+
+    def _remove_forsaken(self) -> None:
+        """Remove what killed processes were making, or removing."""
+        for forsaken in (*self.folder.glob(f"*{_PART}"), *self.folder.glob(f"*{_GONE}")):
+            with suppress(OSError):
+                if time.time() - forsaken.stat().st_mtime > _FORSAKEN_SECONDS:
+                    shutil.rmtree(forsaken, ignore_errors=True)
 
     def _entries(self) -> Iterator[tuple[Path, Manifest]]:
         """Every form with a manifest; what has none that can be read is removed."""
@@ -354,7 +372,10 @@ def _remove(entry: Path) -> None:
     gone = entry.with_name(f"{uuid4().hex}{_GONE}")
     with suppress(OSError):
         entry.replace(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        if gone.is_dir():
+            shutil.rmtree(gone, ignore_errors=True)
+        else:  # a note of what was refused
+            gone.unlink()
 
 
 def _existing(folder: Path) -> Path:

@@ -30,6 +30,7 @@ _OTHER_KINDS: Final = {
     "t5encoder",
     "wavtokenizer-dec",
 }
+_HEAD: Final = "output.weight"
 _PART = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.gguf)", re.IGNORECASE)
 _MOST_PARTS = 1000
 
@@ -42,6 +43,10 @@ class GgufFile(msgspec.Struct, frozen=True, kw_only=True):
         parameters: how many weights there are.
         context_length: tokens that it was trained to read at once.
         layers, hidden_size, heads, kv_heads, head_size: 0 where it does not say.
+        feed_forward_size: width of a layer's network; 0 where it does not say, or has another one in each layer.
+        experts, experts_used, expert_size: networks in a layer, how many of them a token uses, and the width of each; 0
+            in a model without.
+        is_tied: the head is the embedding's matrix.
         quantization: the types of its weights, such as "Q4_K_M".
         bits_per_weight: on the average, scales included.
         weight_bytes: of all parts together.
@@ -65,6 +70,11 @@ class GgufFile(msgspec.Struct, frozen=True, kw_only=True):
     heads: int
     kv_heads: int
     head_size: int
+    feed_forward_size: int = 0
+    experts: int = 0
+    experts_used: int = 0
+    expert_size: int = 0
+    is_tied: bool = False
     vocab_size: int
     quantization: str
     bits_per_weight: float
@@ -145,6 +155,11 @@ def read_gguf(path: Path) -> GgufFile:
         heads=heads,
         kv_heads=header.number(key("attention.head_count_kv")) or heads,
         head_size=header.number(key("attention.key_length")) or (hidden // heads if heads else 0),
+        feed_forward_size=header.number(key("feed_forward_length")),
+        experts=header.number(key("expert_count")),
+        experts_used=header.number(key("expert_used_count")),
+        expert_size=header.number(key("expert_feed_forward_length")),
+        is_tied=all(tensor.name != _HEAD for each in headers for tensor in each.tensors),
         vocab_size=header.number(key("vocab_size")) or header.lengths.get("tokenizer.ggml.tokens", 0),
         quantization=_quantization(header),
         bits_per_weight=weight_bytes * 8 / weights,

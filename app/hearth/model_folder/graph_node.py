@@ -13,12 +13,14 @@ class Node:
 
     Attributes:
         place: where it stands in the file.
+        attributes: their names.
     """
 
     place: Field
     op_type: str = ""
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    attributes: set[str] = field(default_factory=set)
 
 
 def read_node(reader: ProtobufReader, place: Field) -> Node:
@@ -31,4 +33,13 @@ def read_node(reader: ProtobufReader, place: Field) -> Node:
             node.outputs.append(reader.text(item))
         elif item.number == 4:
             node.op_type = reader.text(item)
+        elif item.number == 5:
+            node.attributes.add(read_name(reader, item))
     return node
+
+
+def read_name(reader: ProtobufReader, message: Field) -> str:
+    """The name of an AttributeProto or a ValueInfoProto; empty where it has none. Raises ProtobufError."""
+    return next(
+        (reader.text(item) for item in reader.fields(message.start, message.end) if item.number == 1), ""
+    )

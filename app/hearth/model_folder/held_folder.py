@@ -40,6 +40,15 @@ def held_folder(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
         time.sleep(0.1)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether somebody holds the folder at this moment. Makes nothing."""
+    try:
+        with (folder / _LOCK).open("r+b") as stream:
+            return not _lock(stream)
+    except OSError:  # nobody ever did, or it cannot be told
+        return False
+
+
 def _is_current(stream: IO[bytes], folder: Path) -> bool:
     """Whether the file is still the one in the folder: its last holder may have deleted it."""
     try:

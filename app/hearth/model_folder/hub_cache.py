@@ -34,10 +34,24 @@ def blobs_folder(folder: Path) -> Path | None:
     Args:
         folder: absolute, its links resolved.
     """
+    repository = _repository(folder)
+    return None if repository is None else repository / _BLOBS
+
+
+def readable_name(folder: Path) -> str:
+    """What a person calls the folder: the repository, as “ORG/NAME”, where it is in a snapshot of one; else its name."""
+    repository = _repository(folder.resolve())
+    if repository is None:
+        return folder.name
+    return repository.name.removeprefix(_REPOSITORY).replace("--", "/")
+
+
+def _repository(folder: Path) -> Path | None:
+    """The repository in the cache of whose snapshots the folder is one, or is in one."""
     for path in (folder, *folder.parents):
         snapshots = path.parent
         if snapshots.name == _SNAPSHOTS and snapshots.parent.name.startswith(_REPOSITORY):
-            return snapshots.parent / _BLOBS
+            return snapshots.parent
     return None
 
 

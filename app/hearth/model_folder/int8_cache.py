@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hearth.model_folder.graph_node import Node, read_name, read_node
 from hearth.model_folder.protobuf_reader import Field, ProtobufReader
 from hearth.model_folder.protobuf_writer import message_field, number_field
 
@@ -54,16 +55,16 @@ def with_int8_cache(model: bytes, scales: Mapping[str, Scale], presents: frozens
     for part in reader.fields(graph.start, graph.end):
         payload = model[part.start : part.end]
         if part.number == 1:
-            inputs, outputs, op_type, attributes = _read_node(reader, part)
-            touched = cached.intersection((*inputs, *outputs))
+            node = read_node(reader, part)
+            touched = cached.intersection((*node.inputs, *node.outputs))
             if touched:
-                pasts = inputs[_PAST_KEY : _PAST_VALUE + 1]
-                is_known = op_type == _OPERATOR and touched == {*pasts, *outputs[1:3]}
-                if not is_known or len(pasts) != 2 or attributes & _QUANTIZATION:
+                pasts, made = node.inputs[_PAST_KEY : _PAST_VALUE + 1], node.outputs[1:3]
+                is_known = node.op_type == _OPERATOR and touched == {*pasts, *made}
+                if not is_known or len(pasts) != 2 or node.attributes & _QUANTIZATION:
                     return None
-                served += [*pasts, *outputs[1:3]]
-                payload = _with_scales(reader, model, part, inputs)
-        elif part.number in (11, 12, 13) and _name(reader, part) in cached:
+                served += [*pasts, *made]
+                payload = _with_scales(reader, model, node)
+        elif part.number in (11, 12, 13) and read_name(reader, part) in cached:
             payload = _as_int8(reader, model, part)
         rewritten.append(message_field(part.number, payload))
     if sorted(served) != sorted(cached):
@@ -73,30 +74,15 @@ def with_int8_cache(model: bytes, scales: Mapping[str, Scale], presents: frozens
     return model[:before] + message_field(7, b"".join(rewritten)) + model[graph.end :]
 
 
-def _read_node(reader: ProtobufReader, node: Field) -> tuple[list[str], list[str], str, set[str]]:
-    """Inputs, outputs, operator and names of the attributes of a NodeProto."""
-    inputs, outputs, op_type, attributes = list[str](), list[str](), "", set[str]()
-    for item in reader.fields(node.start, node.end):
-        if item.number == 1:
-            inputs.append(reader.text(item))
-        elif item.number == 2:
-            outputs.append(reader.text(item))
-        elif item.number == 4:
-            op_type = reader.text(item)
-        elif item.number == 5:
-            attributes.add(_name(reader, item))
-    return inputs, outputs, op_type, attributes
-
-
-def _with_scales(reader: ProtobufReader, model: bytes, node: Field, inputs: list[str]) -> bytes:
+def _with_scales(reader: ProtobufReader, model: bytes, node: Node) -> bytes:
     """The NodeProto of an attention that rounds its keys and values."""
-    inputs = [*inputs, *[""] * (_V_SCALE + 1 - len(inputs))]
+    inputs = [*node.inputs, *[""] * (_V_SCALE + 1 - len(node.inputs))]
     inputs[_K_SCALE], inputs[_V_SCALE] = (_scale_name(inputs[past]) for past in (_PAST_KEY, _PAST_VALUE))
     kept = [
         number_field(item.number, item.value)
         if item.wire == 0
         else message_field(item.number, model[item.start : item.end])
-        for item in reader.fields(node.start, node.end)
+        for item in reader.fields(node.place.start, node.place.end)
         if item.number != 1
     ]
     width = message_field(1, b"kv_cache_bit_width") + number_field(3, 8) + number_field(20, _INT)
@@ -140,10 +126,3 @@ def _scale_tensor(past: str, scale: Scale) -> bytes:
 
 def _scale_name(past: str) -> str:
     return f"{past}.scale"
-
-
-def _name(reader: ProtobufReader, message: Field) -> str:
-    """The name of a ValueInfoProto or an AttributeProto."""
-    return next(
-        (reader.text(item) for item in reader.fields(message.start, message.end) if item.number == 1), ""
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,24 @@ def read_json(path: Path, kind: type[T], max_bytes: int) -> T:
         ModelFileInvalid: too large, not JSON, not of this shape, or unreadable.
     """
     return decode_json(path, read_capped(path, max_bytes), kind)
+
+
+def write_json(path: Path, value: msgspec.Struct) -> None:
+    """Write `value` whole or not at all; the folder is made where it is missing.
+
+    Raises:
+        OSError: it cannot be written; an older file is then untouched.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.encode(value))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def decode_json(path: Path, data: bytes, kind: type[T]) -> T:
@@ -45,10 +64,15 @@ def read_capped(path: Path, max_bytes: int) -> bytes:
         ModelFileInvalid: it has more than `max_bytes`, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             data = file.read(max_bytes + 1)
     except OSError as error:
         raise ModelFileInvalid(file=str(path), reason=because(error)) from error
     if len(data) > max_bytes:
         raise ModelFileInvalid(file=str(path), reason=tr("it has more than {size} MB", size=max_bytes >> 20))
     return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting: where somebody has put a pipe, nobody may ever write to it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         OSError: it cannot be written; an older manifest is then untouched.
     """
     target = folder / FILE_NAME
-    temporary = folder / f"{FILE_NAME}.{os.getpid()}.tmp"
+    temporary = folder / f"{FILE_NAME}.{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("wb") as file:
             file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")

@@ -75,6 +75,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         gated: whether the checkpoint is given only to who has agreed to its licence on the hub.
         parameters: weights of the text model.
         checkpoint_bytes: of the checkpoint's files, rounded to three digits.
+        first_choice: what people are advised to begin with, where it runs well: the best of its size.
         uses: keys of USES, the first the most fitting.
         languages: that it is good at, as ISO 639-1 codes.
         good_at: a plain sentence in each language of Hearth.
@@ -90,6 +91,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     gated: bool = False
     parameters: Annotated[int, Meta(ge=1)]
     checkpoint_bytes: _Bytes
+    first_choice: bool = False
     uses: Annotated[tuple[str, ...], Meta(min_length=1)]
     languages: Annotated[tuple[Annotated[str, Meta(pattern=r"^[a-z]{2}$")], ...], Meta(min_length=1)]
     good_at: dict[str, _Text]

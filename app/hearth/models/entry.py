@@ -10,7 +10,7 @@ from pathlib import Path
 from hearth.errors import HearthError
 from hearth.model_folder import genai_config
 from hearth.model_folder import manifest as manifest_file
-from hearth.model_folder.manifest import REMOTE, VERSION, Manifest, read_manifest
+from hearth.model_folder.manifest import REMOTE, VERSION, Manifest, RemoteModel, read_manifest
 from hearth.models import names
 
 log = logging.getLogger(__name__)
@@ -49,10 +49,15 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class RemovedModel:
-    """A model that was removed and can be restored until the program closes or uses another folder."""
+    """A model that was removed and can be restored until the program closes or uses another folder.
+
+    Attributes:
+        remote: of one that runs on a server, whose key is kept as long.
+    """
 
     name: str
     path: Path
+    remote: RemoteModel | None = None
 
 
 def read_entry(folder: Path) -> ModelEntry:

@@ -9,6 +9,7 @@ from statistics import median
 
 import msgspec
 
+from hearth.model_folder.manifest import GENAI
 from hearth.models.fit import Correction
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,14 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         model: its digest.
         name: of the model, for people.
+        format: of its files, since each has an engine of its own.
         write, read: measured speeds as factors on the expected ones; 0 where they were not measured.
         working_bytes: by how much it took more memory than expected.
     """
 
     model: str
     name: str
+    format: str = GENAI
     write: float = 0.0
     read: float = 0.0
     working_bytes: int = 0
@@ -54,13 +57,23 @@ class Experience(msgspec.Struct, frozen=True, kw_only=True):
     measurements: int = 0
     models: tuple[Shown, ...] = ()
 
-    def correction(self, model: str = "") -> Correction:
-        """What this model has shown; for one that has not run yet, what the others have in the mean."""
+    def correction(self, model: str = "", form: str = GENAI) -> Correction:
+        """What this model has shown; for one that has not run yet, what others in its format have in the mean.
+
+        Until one in its format has run, it is expected to be as fast as those in others.
+        """
         own = [shown for shown in self.models if shown.model == model]
+        alike = own or [shown for shown in self.models if shown.format == form]
         return Correction(
-            write=_middle([shown.write for shown in own] or [shown.write for shown in self.models]),
-            read=_middle([shown.read for shown in own] or [shown.read for shown in self.models]),
-            working_bytes=round(median([shown.working_bytes for shown in own or self.models] or [0])),
+            write=_middle([shown.write for shown in alike or self.models]),
+            read=_middle([shown.read for shown in alike or self.models]),
+            working_bytes=round(median([shown.working_bytes for shown in alike] or [0])),
+        )
+
+    def knows(self, form: str) -> bool:
+        """Whether a model in this format has shown here how fast it writes."""
+        return any(
+            shown.format == form and _LEAST_FACTOR <= shown.write <= _MOST_FACTOR for shown in self.models
         )
 
     def with_speed(self, bandwidth: float, compute: float) -> Experience:

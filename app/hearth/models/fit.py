@@ -3,15 +3,16 @@
 Memory is that of one conversation of `context` tokens:
 
 - weights: what loading puts into memory (`weights.py`), or the same bytes in the pages of a file where they are packed;
-- keys and values: 2 x layers x kv_heads x head_size numbers a token, float32 on the processor, or int8;
+- keys and values: 2 x layers x kv_heads x head_size numbers a token, float32 on the processor, or int8; llama.cpp takes
+  them in float16 and for its whole context at once;
 - working memory: the host process, the tokenizer, and what reading a prompt needs for its largest chunk, in which
   attention keeps, on each core, a score for each token of the chunk and each token before;
 - the rest of the system.
 
-For each token of an answer the processor reads the weights that it needs and all keys and values, so that memory's
-bandwidth decides; a prompt is read many tokens at once, so that arithmetic does. What is beside is a fixed time for each
-layer and each token of the vocabulary. The constants below were measured; `Correction` brings in what this machine has
-shown since.
+For each token of an answer the processor reads the weights that it needs and unpacks them, so that memory's bandwidth
+decides, or arithmetic where there are few cores for it; then it does the same with all keys and values. A prompt is read
+many tokens at once, so that arithmetic decides. What is beside is a fixed time for each layer and each token of the
+vocabulary. The constants below were measured; `Correction` brings in what this machine has shown since.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from enum import StrEnum
 from typing import Any, Final
 
 from hearth.i18n import mark, tr
+from hearth.model_folder.manifest import GENAI, GGUF
 from hearth.models.shape import ModelShape
 from hearth.models.weights import Weights
 
 MB = 10**6
 REST_OF_SYSTEM_BYTES: Final = 2 * 10**9
-KV_BYTES: Final = {"float32": 4, "float16": 2, "int8": 1}
+KV_BYTES: Final = {"float32": 4.0, "float16": 2.0, "int8": 1.0, "q8_0": 34 / 32}
 """Of one number in a cache of keys and values, by its type."""
 CONTEXTS: Final = (2048, 4096, 8192)
 """Contexts that are told where nobody asks for others."""
@@ -36,6 +38,8 @@ CONTEXTS: Final = (2048, 4096, 8192)
 _HOST_BYTES = 44 * MB
 # A tokenizer in memory, beside its file's size.
 _TOKENIZER_FACTOR = 4.2
+# What llama.cpp's host has in the place of all that: measured with three models of 0.5B to 1.5B, within 2 % of the whole.
+_LLAMA_CPP_BYTES, _LLAMA_CPP_TOKEN_BYTES = 60 * MB, 300
 # What packed weights leave in memory of the process, beside all else.
 _PACKED_BYTES = 55 * MB
 # What stays of a step: vectors of the hidden size and of the feed-forward network for each token of a chunk.
@@ -47,6 +51,9 @@ _SCORE_BYTES = 4
 # Of the bandwidth that reading alone reaches; attention reads keys and values less evenly.
 _BANDWIDTH_SHARE = 0.95
 _KV_BANDWIDTH_SHARE = 0.7
+# Attention is arithmetic of floats in products of small matrices: its share of the speed of a prompt's products, and of
+# that of a single token's.
+_ATTENTION_COMPUTE_SHARE, _ATTENTION_TOKEN_SHARE = 0.36, 0.19
 _SECONDS_PER_LAYER = 15e-6
 _SECONDS_PER_VOCABULARY = 4e-9
 _PACKED_SPEED = 0.9
@@ -75,7 +82,9 @@ class MachineSpec:
         disk_free_bytes: where models are kept.
         cores: that models run on.
         bandwidth: bytes of memory that all cores together read in a second.
-        compute: float32 operations in a second that all cores together do in a matrix product.
+        compute: operations in a second that all cores together do in the products of a prompt.
+        token_compute: the same in the products of a single token, which spend most of it on unpacking weights; 0 where
+            memory is taken to be slower than that.
         kv_limit_bytes: most that keys and values of one model may take; 0 is no limit.
     """
 
@@ -85,6 +94,7 @@ class MachineSpec:
     disk_free_bytes: int = 0
     bandwidth: float
     compute: float
+    token_compute: float = 0.0
     kv_limit_bytes: int = 0
 
 
@@ -195,6 +205,8 @@ class ModelFit:
 
     Attributes:
         kv_type: a key of KV_BYTES.
+        reserved_context: tokens whose keys and values take memory from the start, however short the conversation is.
+        format: GENAI or GGUF.
         is_packed: its weights are mapped from their packed form, as they are where memory is short.
     """
 
@@ -205,6 +217,8 @@ class ModelFit:
     kv_type: str = "float32"
     is_packed: bool = False
     correction: Correction = Correction()
+    reserved_context: int = 0
+    format: str = GENAI
 
     def corrected(self, correction: Correction, *, is_packed: bool) -> ModelFit:
         """The same with another correction, and weights that are packed or not."""
@@ -222,7 +236,7 @@ class ModelFit:
         """What it takes with so many tokens."""
         return Memory(
             weights=self.weights.loaded + self.weights.mapped,
-            kv=context * self._kv_bytes_per_token,
+            kv=round(max(context, self.reserved_context) * self.kv_bytes_per_token),
             working=max(0, self._working(context) + self.correction.working_bytes),
             rest=REST_OF_SYSTEM_BYTES,
             is_mapped=self.is_packed or not self.weights.loaded,
@@ -233,10 +247,13 @@ class ModelFit:
         bandwidth = self.machine.bandwidth
         if bandwidth <= 0:
             return 0.0
-        kv_read = context * self._kv_bytes_per_token
-        seconds = self.weights.read / (bandwidth * _BANDWIDTH_SHARE) + kv_read / (
-            bandwidth * _KV_BANDWIDTH_SHARE
-        )
+        weights = self.weights.read / (bandwidth * _BANDWIDTH_SHARE)
+        attention = context * self.kv_bytes_per_token / (bandwidth * _KV_BANDWIDTH_SHARE)
+        if compute := self.machine.token_compute:
+            weights = max(weights, 2 * self.weights.products / compute)
+            products = context * self.shape.layers * self.shape.heads * self.shape.head_size
+            attention = max(attention, 4 * products / (compute * _ATTENTION_TOKEN_SHARE))
+        seconds = weights + attention
         speed = 1 / (seconds + self._fixed_seconds)
         return speed * self.correction.write * (_PACKED_SPEED if self.is_packed else 1.0)
 
@@ -247,11 +264,11 @@ class ModelFit:
             return 0.0
         shape = self.shape
         attention = 2 * context / 2 * shape.heads * shape.head_size * shape.layers
-        seconds = 2 * (self.weights.products + attention) / compute
+        seconds = 2 * (self.weights.products + attention / _ATTENTION_COMPUTE_SHARE) / compute
         return self.correction.read / seconds
 
     @property
-    def _kv_bytes_per_token(self) -> int:
+    def kv_bytes_per_token(self) -> float:
         return self.shape.kv_numbers * KV_BYTES[self.kv_type]
 
     @property
@@ -261,6 +278,8 @@ class ModelFit:
 
     def _working(self, context: int) -> int:
         shape = self.shape
+        if self.format == GGUF:
+            return _LLAMA_CPP_BYTES + _LLAMA_CPP_TOKEN_BYTES * shape.vocab_size
         chunk = min(context, self._chunk(context))
         wide = shape.intermediate_size or shape.expert_size * max(shape.experts_used, 1)
         vectors = round(chunk * 4 * (_HIDDEN_VECTORS * shape.hidden_size + _WIDE_VECTORS * wide))

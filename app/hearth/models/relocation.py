@@ -6,6 +6,7 @@ nobody lists; a move that was killed finds its copies there. The old models go l
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,20 +30,22 @@ from hearth.errors import (
 )
 from hearth.i18n import tr
 from hearth.models.copying import SPARE_BYTES, CancelledCallback, ProgressCallback, Transfer
-from hearth.models.workspace import QUANTIZING
+from hearth.models.workspace import CHANGING
 
 log = logging.getLogger(__name__)
 
 
 class Relocation:
-    """A move of the models `names` from the folder `source` to the folder `target`: check, copy, place, remove_old."""
+    """A move of the models `names` from the folder `source` to the folder `target`: check, copy, place, remove_old.
+
+    A name may also be that of a folder beside the models and one in it, such as `.downloads/x`.
+    """
 
     def __init__(self, source: Path, target: Path, names: Sequence[str]) -> None:
         self.source = source
         self.target = target
         self.names = tuple(names)
         self._stage = target / ".moving"
-        self._by_rename = False
         self._placed: list[str] = []
 
     def check(self) -> None:
@@ -71,7 +75,6 @@ class Relocation:
         for name in self.names:
             if os.path.lexists(self.target / name):
                 raise ModelsFolderTaken(path=str(self.target / name))
-        self._by_rename = self._is_one_disk()
         if not self._by_rename:
             self._check_space()
 
@@ -90,7 +93,7 @@ class Relocation:
             return
         try:
             for folder in self._folders():
-                self._copy_model(folder, self._stage / folder.name, transfer)
+                self._copy_model(folder, self._stage / folder.relative_to(self.source), transfer)
         except OSError as error:
             raise writing_failed(self.target, error) from error
 
@@ -104,6 +107,7 @@ class Relocation:
         for name in self.names:
             old = self.source / name
             try:
+                (self.target / name).parent.mkdir(exist_ok=True)
                 if old.is_symlink():
                     (self.target / name).symlink_to(old.resolve(), target_is_directory=True)
                 else:
@@ -125,16 +129,20 @@ class Relocation:
                 if not os.path.lexists(new):
                     continue
                 if not os.path.lexists(old):
+                    old.parent.mkdir(exist_ok=True)
                     new.rename(old)
                 elif new.is_symlink():
                     new.unlink()
+                elif self._by_rename:  # somebody has made another one meanwhile: neither may be lost
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(old))
                 else:
-                    self._stage.mkdir(exist_ok=True)
+                    (self._stage / name).parent.mkdir(parents=True, exist_ok=True)
                     new.rename(self._stage / name)
             except OSError as error:
                 log.error("%s could not be moved back: %s", new, error)
                 left.append(name)
         self._placed = left
+        self._tidy(self.target)
         return not left
 
     def undo_killed(self) -> bool:
@@ -158,17 +166,32 @@ class Relocation:
             old, new = self.source / name, self.target / name
             if not os.path.lexists(old) or not new.exists():
                 continue
+            if self._by_rename and not old.is_symlink():  # it has been made since: the old one was renamed
+                continue
             try:
                 _delete(old)
             except OSError as error:
                 log.warning("%s could not be deleted: %s", old, error)
                 stays = OldModelsStay(path=str(old), reason=because(error))
-        shutil.rmtree(self.source / QUANTIZING, ignore_errors=True)  # nobody would look for it there any more
-        for folder in (".incoming", ".trash"):
-            with suppress(OSError):  # not there, or another process works in it
-                (self.source / folder).rmdir()
+        shutil.rmtree(self.source / CHANGING, ignore_errors=True)  # nobody would look for it there any more
+        self._tidy(self.source)
         if stays is not None:
             raise stays
+
+    def _tidy(self, root: Path) -> None:
+        """Delete the empty folders beside the models."""
+        for folder in {
+            ".incoming",
+            ".trash",
+            *(name.partition("/")[0] for name in self.names if "/" in name),
+        }:
+            with suppress(OSError):  # not there, or another process works in it
+                (root / folder).rmdir()
+
+    @cached_property
+    def _by_rename(self) -> bool:
+        """The target is to be there by now."""
+        return self._is_one_disk()
 
     def _is_one_disk(self) -> bool:
         """Whether files of the source can be renamed into the target: proved with an empty folder."""
@@ -211,12 +234,16 @@ class Relocation:
                 self._copy_file(path, copy, transfer)
 
     def _copy_file(self, file: Path, copy: Path, transfer: Transfer) -> None:
-        if copy.exists() and transfer.hash(file) == transfer.hash(copy):
-            return  # a move that was killed had come that far
-        copy.unlink(missing_ok=True)
-        if transfer.copy(file, copy) != transfer.hash(copy):
-            reason = tr("what is written there does not read back the same")
-            raise ModelsFolderUnusable(path=str(self.target), reason=reason)
+        if not copy.exists() or transfer.hash(file) != transfer.hash(
+            copy
+        ):  # else a move that was killed copied it
+            copy.unlink(missing_ok=True)
+            if transfer.copy(file, copy) != transfer.hash(copy):
+                reason = tr("what is written there does not read back the same")
+                raise ModelsFolderUnusable(path=str(self.target), reason=reason)
+        # Half a quantized model, and what was packed for this machine, know their source by its time too.
+        times = file.stat()
+        os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def _walk(folder: Path) -> Iterator[Path]:

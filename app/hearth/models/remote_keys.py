@@ -5,7 +5,8 @@ A model of the same name at another server has another key, so that no manifest 
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 from hearth.errors import KeyStoreUnusable
@@ -26,6 +27,26 @@ def delete_key(name: str, address: str) -> None:
     """Forget the key of a remote model, if there is one and the store can be asked."""
     with suppress(KeyStoreUnusable):
         forget_secret(_user(name, address))
+
+
+@contextmanager
+def moved_key(name: str, address: str, new: str) -> Iterator[None]:
+    """A model gets another name meanwhile. Its key is kept under both until that is done, or under the old one where not.
+
+    Raises:
+        KeyStoreUnusable: before anything is done.
+    """
+    key = read_key(name, address)
+    if not key:
+        yield
+        return
+    write_key(new, address, key)
+    try:
+        yield
+    except BaseException:
+        delete_key(new, address)
+        raise
+    delete_key(name, address)
 
 
 def _user(name: str, address: str) -> str:

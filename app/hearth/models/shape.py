@@ -8,13 +8,18 @@ from typing import Annotated, Any, Self
 import msgspec
 from msgspec import Meta
 
-from hearth.errors import ModelFileInvalid
+from hearth.errors import ModelFileInvalid, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.genai_config import GenaiConfig
+from hearth.model_folder.gguf_file import GgufFile
 from hearth.model_folder.graph_summary import ExternalTensor, GraphSummary
 
-_Count = Annotated[int, Meta(ge=1, le=1 << 27)]
-_Optional = Annotated[int, Meta(ge=0, le=1 << 27)]
+_MOST = 1 << 27
+_Count = Annotated[int, Meta(ge=1, le=_MOST)]
+_Optional = Annotated[int, Meta(ge=0, le=_MOST)]
+_NEEDED = ("context", "layers", "hidden_size", "heads", "kv_heads", "head_size", "vocab_size")
+# Some architectures have smaller matrices in some layers than their numbers say; none has so much smaller ones.
+_MORE_THAN_ALL = 2
 
 # What checkpoints of these kinds may leave out of their `config.json`, as in transformers' classes.
 _GEMMA = {"tie_word_embeddings": True, "head_dim": 256}
@@ -36,8 +41,6 @@ _TOKENIZER_BYTES = 75
 
 class ModelShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model is made of.
-
-    From a GGUF file or any other description: give the numbers to the constructor.
 
     Attributes:
         architecture: the `model_type` of its checkpoint, or what another format calls it.
@@ -108,7 +111,7 @@ class ModelShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             experts_used=number("num_experts_per_tok", default=0) if experts else 0,
             expert_size=number("moe_intermediate_size", "intermediate_size") if experts else 0,
         )
-        for name in ("context", "layers", "hidden_size", "heads", "kv_heads", "head_size", "vocab_size"):
+        for name in _NEEDED:
             if not getattr(shape, name):
                 raise ModelFileInvalid(
                     file=file, reason=tr("{name} is {value}, which makes no sense", name=name, value=0)
@@ -142,6 +145,42 @@ class ModelShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             expert_size=max(down, default=0) if experts else 0,
             tokenizer_bytes=tokenizer_bytes,
         )
+
+    @classmethod
+    def of_gguf(cls, file: GgufFile) -> Self:
+        """The shape in the header of a GGUF file.
+
+        Raises:
+            ModelUnsupported: the header leaves a number out, as those of models without attention do.
+            ModelFileInvalid: a number makes no sense, or means more weights than the file has.
+        """
+        experts = file.experts
+        numbers = {
+            "context": file.context_length,
+            "layers": file.layers,
+            "hidden_size": file.hidden_size,
+            "intermediate_size": 0 if experts else file.feed_forward_size,
+            "heads": file.heads,
+            "kv_heads": file.kv_heads,
+            "head_size": file.head_size,
+            "vocab_size": file.vocab_size,
+            "experts": experts,
+            "experts_used": min(file.experts_used, experts),
+            "expert_size": file.expert_size or file.feed_forward_size if experts else 0,
+        }
+        for name, number in numbers.items():
+            if number > _MOST:
+                reason = tr("{name} is {value}, which makes no sense", name=name, value=number)
+                raise ModelFileInvalid(file=str(file.path), reason=reason)
+            if not number and name in _NEEDED:
+                reason = tr("its header does not say {name}, which an estimate needs", name=name)
+                raise ModelUnsupported(name=file.path.name, reason=reason)
+        shape = cls(architecture=file.architecture, tied=file.is_tied, **numbers)
+        if shape.parameters > _MORE_THAN_ALL * file.parameters:
+            detail = tr("{n} weights by its sizes, and {m} in it", n=shape.parameters, m=file.parameters)
+            reason = tr("its header says what cannot be ({detail})", detail=detail)
+            raise ModelFileInvalid(file=str(file.path), reason=reason)
+        return shape
 
     @property
     def parameters(self) -> int:

@@ -9,13 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hearth.errors import ModelFileInvalid, ModelFileMissing
+from hearth.errors import (
+    ImportCancelled,
+    ModelFileChanged,
+    ModelFileInvalid,
+    ModelFileMissing,
+    ModelFileTruncated,
+    VerifyCancelled,
+)
 from hearth.i18n import tr
 from hearth.model_folder.confinement import Confinement
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.gguf_file import is_model_file, legacy_format, read_gguf
 from hearth.model_folder.manifest import GENAI, GGML, GGUF, VERSION, Manifest, ModelFacts
-from hearth.models.copying import Transfer
+from hearth.models.copying import CancelledCallback, ProgressCallback, Transfer
 from hearth.models.entry import ModelEntry
 
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
@@ -110,6 +117,36 @@ def check_model(folder: Path, manifest: Manifest) -> None:
         _open_file(model_file(folder, manifest))
     else:
         ModelFolder.open(folder)
+
+
+def verify_files(
+    entry: ModelEntry,
+    manifest: Manifest,
+    progress: ProgressCallback | None,
+    cancelled: CancelledCallback | None,
+) -> None:
+    """Compare every file of a model with its checksum in `manifest`, and check the model as loading does.
+
+    Raises:
+        VerifyCancelled: `cancelled` said so.
+        ModelFileMissing, ModelFileTruncated, ModelFileChanged: a file is not what was imported.
+        HearthError: whatever else is wrong with it.
+    """
+    total = sum(file.bytes for file in manifest.files.values())
+    transfer = Transfer(total, progress, cancelled)
+    for relative, expected in manifest.files.items():
+        file = imported_file(entry.path, manifest, relative)
+        size = file.stat().st_size
+        if size < expected.bytes:
+            raise ModelFileTruncated(file=str(file), actual=size, expected=expected.bytes)
+        try:
+            unchanged = size == expected.bytes and transfer.hash(file) == expected
+        except ImportCancelled as error:
+            raise VerifyCancelled(name=entry.name) from error
+        if not unchanged:
+            raise ModelFileChanged(file=str(file))
+    if not entry.is_remote:
+        check_model(entry.path, manifest)
 
 
 def model_file(folder: Path, manifest: Manifest) -> Path:

@@ -17,9 +17,12 @@ from hearth.errors import writing_failed
 
 # Of the models' folder: what is being quantized. It belongs to no process, since a later one goes on with it.
 QUANTIZING = ".quantizing"
-# What was fetched to be quantized, and what is on its way.
+# What was fetched to be quantized, what is on its way, and what shall become models of it.
 CHECKPOINTS = ".checkpoints"
 DOWNLOADS = ".downloads"
+INSTALLS = ".installs"
+# Is held while a manifest is changed.
+CHANGING = ".changing"
 
 
 class Workspace:

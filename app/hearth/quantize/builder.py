@@ -29,7 +29,7 @@ from hearth.quantize.graph.decoder_graph import decoder_graph, layer_prefix
 from hearth.quantize.graph.graph import DATA_FILE, Graph
 from hearth.quantize.journal import Journal
 from hearth.quantize.mixed_precision import open_schemes, resolve
-from hearth.quantize.recipe import NO_TEXT, Recipe
+from hearth.quantize.recipe import EMBEDDING, HEAD, NO_TEXT, Recipe
 from hearth.quantize.rounding.scheme import Scheme
 from hearth.quantize.shapes import check_shapes
 from hearth.quantize.side_files import check_side_files, write_side_files
@@ -155,12 +155,15 @@ def plan(checkpoint: Checkpoint, recipe: Recipe) -> Plan:
     Raises:
         ModelUnsupported, CheckpointUnsupported: the architecture, or something in it, is not known.
         TokenizerMissing: it has no `tokenizer.json`.
+        RecipeOverrideUnmatched: an override of the recipe is for no matrix of the model.
         ModelFileInvalid, ModelFileTruncated: the checkpoint fails a check.
     """
     decoder = describe(checkpoint, recipe.context)
     check_shapes(decoder, checkpoint)
     check_side_files(checkpoint, decoder)
-    return _planned(checkpoint, decoder, recipe, Findings())
+    planned = _planned(checkpoint, decoder, recipe, Findings())
+    recipe.check_overrides([HEAD, EMBEDDING, *planned.graph.matrices])
+    return planned
 
 
 def _planned(checkpoint: Checkpoint, decoder: Decoder, recipe: Recipe, found: Findings) -> Plan:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from hearth.errors import RecipeOverrideUnmatched
 from hearth.quantize.rounding.scheme import BITS, BLOCK_SIZES, Scheme
 
 NO_TEXT = "none"
@@ -187,6 +190,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The same with blocks of this size, also where it chooses bits by measuring."""
         mixed = msgspec.structs.replace(self.mixed, block_sizes=()) if self.mixed else None
         return msgspec.structs.replace(self, block_size=block_size, mixed=mixed)
+
+    def check_overrides(self, names: Collection[str]) -> None:
+        """Whether each override is for some of a model's matrices, which have these names.
+
+        Raises:
+            RecipeOverrideUnmatched: one is for none.
+        """
+        for pattern in (override.pattern for override in self.overrides):
+            if not any(fnmatchcase(name, pattern) for name in names):
+                nearest = max(names, key=lambda name: SequenceMatcher(None, pattern, name).ratio())
+                raise RecipeOverrideUnmatched(recipe=self.name[:100], pattern=pattern[:100], nearest=nearest)
 
     def scheme_for(self, name: str) -> Scheme:
         """How the matrix of this module is kept; the last override that matches it counts."""

@@ -34,12 +34,17 @@ def load_recipe(name: str) -> Recipe:
         RecipeUnknown: it is neither.
         RecipeInvalid, RecipeUnknownKey: the file fails a check.
     """
+    path = Path(name)
+    if name not in recipe_names() and (path.suffix == ".toml" or path.is_file()):
+        return _read_file(path)
+    return load_built_in_recipe(name)
+
+
+def load_built_in_recipe(name: str) -> Recipe:
+    """The recipe of that name that comes with Hearth. Raises RecipeUnknown where there is none."""
     names = recipe_names()
     if name in names:
         return _read_file(resource("recipes", f"{name}.toml"))
-    path = Path(name)
-    if path.suffix == ".toml" or path.is_file():
-        return _read_file(path)
     nearest = max(names, key=lambda known: difflib.SequenceMatcher(None, name, known).ratio())
     raise RecipeUnknown(name=name[:100], nearest=nearest, names=", ".join(names))
 

@@ -30,7 +30,7 @@ def packed_scheme(matrix: Matrix) -> Scheme | None:
         reason = tr(
             "its matrix “{name}” belongs with others that are quantized otherwise", name=packed[0].name[:100]
         )
-        raise CheckpointUnsupported(name=matrix.checkpoint.folder.name, reason=reason)
+        raise CheckpointUnsupported(name=matrix.checkpoint.name, reason=reason)
     return Scheme(packed[0].scheme.bits, blocks.pop(), all(tensor.scheme.is_symmetric for tensor in packed))
 
 

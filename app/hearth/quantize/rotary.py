@@ -19,15 +19,12 @@ from hearth.quantize.recipe import LONG
 
 
 @np.errstate(all="ignore")  # what is infinite or no number is told by `_tuple`
-def rope(
-    parameters: Mapping[str, Any], head_dim: int, context_length: int, original_length: int, name: str
-) -> Rope:
+def rope(parameters: Mapping[str, Any], head_dim: int, context_length: int, name: str) -> Rope:
     """The frequencies that `parameters` ask for.
 
     Args:
         parameters: `rope_theta`, `partial_rotary_factor` and those of the kind that `rope_type` names.
-        context_length: positions that the model is made for.
-        original_length: positions that it was first trained on; `parameters` may say otherwise.
+        context_length: positions that the model is made for, and was first trained on where `parameters` say nothing.
         name: of the model, for errors.
 
     Raises:
@@ -39,7 +36,7 @@ def rope(
         base = _plain(
             float(parameters["rope_theta"]), head_dim * float(parameters.get("partial_rotary_factor", 1))
         )
-        original = int(parameters.get("original_max_position_embeddings") or original_length)
+        original = int(parameters.get("original_max_position_embeddings") or context_length)
         match kind:
             case "default" | "dynamic":  # which are alike within the length that the model is made for
                 return Rope(_tuple(base))

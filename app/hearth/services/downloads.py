@@ -38,6 +38,7 @@ from hearth.models.hub.address import page
 from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
 from hearth.models.hub.choices import Choice, Format
 from hearth.models.hub.download_folder import DownloadFolder, DownloadFolders, DownloadJob, Failure, Wanted
+from hearth.models.hub.names_on_the_way import check_not_on_the_way
 from hearth.models.hub.shared_files import shared_files
 from hearth.models.names import clean_name
 from hearth.models.registry import ModelEntry, ModelRegistry
@@ -123,7 +124,7 @@ class Downloads:
             name: of the model; from its repository or file by default. A checkpoint is named by its repository.
 
         Raises:
-            ModelNameInvalid, ModelNameTaken: the model cannot have that name.
+            ModelNameInvalid, ModelNameTaken, ModelNameOnItsWay: the model cannot have that name.
             DownloadBusy: it is being fetched.
             ModelFolderMissing, ModelsFolderUnusable, ModelsBusy, DiskFull, HomeUnwritable: it cannot be noted.
         """
@@ -136,15 +137,15 @@ class Downloads:
             source=page(repository.name),
             added_at=datetime.now(UTC),
         )
+        folder = self._folders.of(job.repository, choice.name)
         if job.format is not Format.CHECKPOINT and self._arrived(job) is None:
             self._models.check_free(job.name)
-        with self._models.fetching():
-            folder = self._folders.of(job.repository, choice.name)
-            with folder.held():
-                with suppress(HearthError):  # there is none yet
-                    job = msgspec.structs.replace(job, added_at=folder.read().added_at)
-                folder.keep_only(job)
-                folder.write(job)
+            check_not_on_the_way(self._models.root, job.name, folder.id)
+        with self._models.fetching(), folder.held():
+            with suppress(HearthError):  # there is none yet
+                job = msgspec.structs.replace(job, added_at=folder.read().added_at)
+            folder.keep_only(job)
+            folder.write(job)
         with self._lock:
             self._tried.discard(folder.id)
         status = _status(folder, job, DownloadState.QUEUED)
@@ -217,8 +218,9 @@ class Downloads:
             HomeUnwritable: it cannot be deleted.
         """
         if not self._stop_running(download, Wanted.PAUSED, remove=True):
-            folder, _ = self._find(download)
-            self._remove(folder)
+            with self._models.fetching():
+                folder, _ = self._find(download)
+                self._remove(folder)
 
     def close(self) -> None:
         """Stop; what was running is gone on with when the queue is next started."""
@@ -342,9 +344,10 @@ class Downloads:
         raise DownloadNotFound(name=download)
 
     def _want(self, download: str, wanted: Wanted) -> None:
-        folder, _ = self._find(download)
-        with folder.held():
-            self._note(folder, self._find(download)[1], wanted)
+        with self._models.fetching():
+            folder, _ = self._find(download)
+            with folder.held():
+                self._note(folder, self._find(download)[1], wanted)
         with self._lock:
             self._tried.discard(download)
 
@@ -413,5 +416,5 @@ def _status(
         state=state,
         done=folder.bytes_done(job) if done is None else done,
         total=job.choice.bytes,
-        error=None if job.failure is None else HearthError.from_code(job.failure.code, job.failure.params),
+        error=None if job.failure is None else job.failure.error,
     )

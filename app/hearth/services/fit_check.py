@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Thread
-from typing import TYPE_CHECKING
 
 from hearth.config import Config
 from hearth.engine.outputs import RequestOutput, Usage
@@ -14,13 +13,10 @@ from hearth.errors import HearthError
 from hearth.services.benchmark.private_memory import private_bytes
 from hearth.services.model_worker import ModelWorker
 
-if TYPE_CHECKING:
-    from hearth.models.experience import Shown
-
 log = logging.getLogger(__name__)
 
-# Answers and prompts shorter than these are over before their speed shows.
-_LEAST_WRITTEN, _LEAST_READ = 32, 128
+# Shorter answers are over before their speed shows.
+_LEAST_WRITTEN = 32
 
 
 @dataclass(slots=True)
@@ -58,49 +54,27 @@ class FitCheck:
         ).start()
 
     def _learn(self, usage: Usage, memory: int) -> None:
+        # Imported here, since no start needs it.
+        from hearth.services.model_fit import Fits
+        from hearth.services.shown_speed import Measured, keep_shown
+
+        entry = self.worker.entry
+        if entry is None:
+            return
+        read = usage.prompt_tokens - usage.cached_tokens
+        measured = Measured(
+            context=usage.prompt_tokens + usage.generated_tokens,
+            written=usage.generated_tokens,
+            write_speed=usage.tokens_per_second,
+            read=read,
+            read_speed=read / usage.seconds_to_first_token if usage.seconds_to_first_token else 0.0,
+            memory=memory,
+        )
         try:
-            shown = measured_beside_estimate(self.worker, self.config(), usage, memory)
+            fits = Fits.open(self.config(), measured=False)
+            shown = keep_shown(fits, entry, self.worker.info(), measured)
         except (HearthError, OSError) as error:  # the model may have gone meanwhile
             log.info("%s is not compared with its estimate: %s", self.worker.name, error)
             return
         if shown is not None:
             log.info("%s beside its estimate: %s", self.worker.name, shown)
-
-
-def measured_beside_estimate(worker: ModelWorker, config: Config, usage: Usage, memory: int) -> Shown | None:
-    """Compare, and keep what comes of it; None where this machine's own speed was never measured.
-
-    Args:
-        usage: of an answer that had the model for itself.
-        memory: private bytes of the host after it.
-
-    Raises:
-        HearthError, OSError: the model's files cannot be read any more.
-    """
-    # Imported here, since no start needs it.
-    from hearth.model_folder.digest import model_digest
-    from hearth.model_folder.folder import ModelFolder
-    from hearth.models.experience import Shown, write_experience
-    from hearth.models.fit import Correction
-    from hearth.services.model_fit import Fits, experience_file
-
-    fits, info = Fits.open(config, measured=False), worker.info()
-    if not fits.spec.bandwidth or worker.folder is None or info.provider != "CPUExecutionProvider":
-        return None
-    folder = ModelFolder.open(worker.folder, [worker.folder])
-    fit = fits.of_folder(folder).corrected(Correction(), is_packed=info.is_packed)
-    context = usage.prompt_tokens + usage.generated_tokens
-    read = usage.prompt_tokens - usage.cached_tokens
-    expected = fit.at(context)
-    read_factor = 0.0
-    if read >= _LEAST_READ and usage.seconds_to_first_token and expected.read_speed:
-        read_factor = read / usage.seconds_to_first_token / expected.read_speed
-    shown = Shown(
-        model=model_digest(folder),
-        name=worker.name,
-        write=usage.tokens_per_second / expected.write_speed if expected.write_speed else 0.0,
-        read=read_factor,
-        working_bytes=memory - expected.memory.private if memory else 0,
-    )
-    write_experience(experience_file(), fits.experience.with_shown(shown))
-    return shown

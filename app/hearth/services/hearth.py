@@ -33,9 +33,11 @@ from hearth.services.downloads import Downloads
 from hearth.services.engine_options import engine_options
 from hearth.services.events import Listeners
 from hearth.services.fit_check import FitCheck
+from hearth.services.installs import Installs
 from hearth.services.model_memory import limit_bytes
 from hearth.services.model_pool import ModelPool
 from hearth.services.models_folder import finish_move, move_models
+from hearth.services.packed_forms import delete_unwanted, purge_removed
 from hearth.services.threads import ThreadFactory, plain_thread
 from hearth.storage.database import Database
 
@@ -59,6 +61,7 @@ class Hearth:
     models: ModelRegistry
     pool: ModelPool
     downloads: Downloads
+    installs: Installs
     assistant: AssistantService = field(init=False)
     settings_changed: Listeners[Config] = field(init=False, default_factory=Listeners)
     _changing: RLock = field(init=False, default_factory=RLock)
@@ -106,9 +109,11 @@ class Hearth:
             watch=lambda worker: FitCheck(worker, lambda: hearth.config).see,
         )
         downloads = Downloads(models, thread_factory=thread_factory)
-        hearth = cls(config, config_error, database, conversations, models, pool, downloads)
-        if config_error is None:  # else it is not known which folder is in use
+        installs = Installs(models, downloads, thread_factory=thread_factory)
+        hearth = cls(config, config_error, database, conversations, models, pool, downloads, installs)
+        if config_error is None:  # else it is not known which folder is in use, nor what is wanted
             finish_move(hearth)
+            delete_unwanted(config.engine)
         return hearth
 
     def change_settings(self, changes: Mapping[str, object | None]) -> Config:
@@ -143,6 +148,7 @@ class Hearth:
         if config.log != old.log:
             use_level(config.log.level)
         if config.engine != old.engine:
+            delete_unwanted(config.engine)
             machine = read_machine()
             self.pool.use_options(engine_options(config.engine, machine))
             self.pool.use_limits(
@@ -157,7 +163,7 @@ class Hearth:
         """Work with the models in another folder; those that lay elsewhere are unloaded."""
         try:
             with self.models.exclusively():
-                self.models.purge_removed()  # nobody would find it there once the folder is another
+                purge_removed(self.models)  # nobody would find it there once the folder is another
                 self.models.use_folder(root)
         except ModelsBusy as error:  # only where the file was changed by hand: the next start takes it
             log.warning("The models folder is not changed to %s now: %s", root, error)
@@ -224,10 +230,11 @@ class Hearth:
         return entry.manifest.settings.applied_to(defaults)
 
     def close(self) -> None:
-        """Stop every answer and store it, every download and keep it; end every host, and let go of the files."""
+        """Stop every answer and store it, every install and keep it; end every host, and let go of the files."""
+        self.installs.close()
         self.downloads.close()
         self.pool.close()
-        self.models.purge_removed()
+        purge_removed(self.models)
         self.database.close()
 
 

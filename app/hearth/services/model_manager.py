@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
-from hearth.errors import ModelAnswering
 from hearth.hardware.machine import read_machine
 from hearth.model_folder.speed import SpeedReport
 from hearth.models.copying import CancelledCallback, ProgressCallback
 from hearth.models.other_apps.found_model import FoundModel
 from hearth.models.registry import ModelEntry, RemovedModel
-from hearth.models.remote_keys import delete_key, read_key, write_key
-from hearth.services import other_apps
+from hearth.models.remote_keys import moved_key
+from hearth.services import other_apps, remote_models
 from hearth.services.device_options import machine_text
 from hearth.services.file_manager import reveal
 from hearth.services.hearth import Hearth
@@ -49,16 +49,17 @@ class ModelManager:
 
         Raises:
             ModelAnswering: it is in use.
+            KeyStoreUnusable: it is remote, and its key cannot be kept under the new name.
             HearthError: whatever `ModelRegistry.rename` and `Hearth.change_settings` find wrong.
         """
         hearth = self._hearth
-        old = hearth.models.get(name).name
+        entry = hearth.models.check_rename(name, new)
+        old, remote = entry.name, entry.manifest.remote
+        if new == old:
+            return entry
         self._unload(old)
-        entry = hearth.models.rename(old, new)
-        remote = entry.manifest.remote
-        if remote is not None and remote.has_key and entry.name != old:
-            write_key(entry.name, remote.address, read_key(old, remote.address))
-            delete_key(old, remote.address)
+        with moved_key(old, remote.address, new) if remote and remote.has_key else nullcontext():
+            entry = hearth.models.rename(old, new)
         hearth.conversations.rename_model(old, entry.name)
         if hearth.conversations.get_setting(LAST_MODEL) == old:
             hearth.conversations.set_setting(LAST_MODEL, entry.name)
@@ -87,9 +88,19 @@ class ModelManager:
         """Undo `remove`. Raises ModelNameTaken, ModelNotFound, ModelsBusy."""
         self._hearth.models.restore(removed)
 
-    def verify(self, name: str, progress: ProgressCallback | None = None) -> None:
-        """Compare every file with its checksum. Raises HearthError where one is not what was imported."""
-        self._hearth.models.verify(name, progress)
+    def verify(
+        self,
+        name: str,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelledCallback | None = None,
+    ) -> None:
+        """Compare every file with its checksum. Raises HearthError where one is not what was imported.
+
+        Args:
+            progress: called with the bytes done and their total.
+            cancelled: asked between pieces of 4 MB; True raises VerifyCancelled.
+        """
+        self._hearth.models.verify(name, progress, cancelled)
 
     def change_settings(self, name: str, changes: Mapping[str, object | None]) -> ModelEntry:
         """Set what the model uses of its own, by key of `ModelSettings`; None takes a setting away.
@@ -103,13 +114,26 @@ class ModelManager:
         self._hearth.pool.use_own_rest(entry.name, entry.manifest.settings.unload_minutes)
         return entry
 
-    def measure(self, name: str, *, prompt_tokens: int = 512, repeat: int = 3) -> SpeedReport:
+    def measure(
+        self,
+        name: str,
+        *,
+        prompt_tokens: int = 512,
+        repeat: int = 3,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> SpeedReport:
         """Measure how fast a model is here, alone and unhurried, and keep that with the model.
 
         Blocks for a minute or several. All models are unloaded for it, so that none disturbs.
 
+        Args:
+            progress: told how many runs are done, of how many, once the model is loaded.
+            cancelled: asked often; True stops, in the middle of a run too, and nothing is kept.
+
         Raises:
             ModelAnswering: a model is in use.
+            MeasuringCancelled: `cancelled` said so.
             HearthError: it cannot be loaded or measured.
         """
         from hearth.services.benchmark.benchmark import Plan, measure_model
@@ -118,8 +142,8 @@ class ModelManager:
         hearth = self._hearth
         name = hearth.models.get(name).name
         self._unload(*(status.name for status in hearth.pool.statuses()))
-        plan = Plan(prompt_tokens=(prompt_tokens,), streams=(1,), contexts=(0,), repeat=repeat)
-        report = measure_model(hearth, name, plan)
+        plan = Plan(prompt_tokens=(prompt_tokens,), streams=(1,), contexts=(0,), repeat=repeat, noise=False)
+        report = measure_model(hearth, name, plan, progress=progress, cancelled=cancelled)
         figures = {figure.what: figure for figure in report.figures}
         speeds = {what: figure.hearth for what, figure in figures.items()}
         memory = speeds.get(What.MEMORY_MOST)
@@ -156,9 +180,18 @@ class ModelManager:
         """Take a model of another app into the list, where it lies; see `other_apps.add`."""
         return other_apps.add(self._hearth.models, model, name=name, progress=progress, cancelled=cancelled)
 
+    def server_models(self, address: str, key: str) -> list[str]:
+        """What a server calls its models; see `remote_models.server_models`."""
+        return remote_models.server_models(address, key)
+
+    def add_remote(self, name: str, *, address: str, model: str, key: str) -> ModelEntry:
+        """Take a server's model into the list; see `remote_models.add_remote`."""
+        return remote_models.add_remote(self._hearth.models, name, address=address, model=model, key=key)
+
+    def set_key(self, name: str, key: str) -> ModelEntry:
+        """Give a remote model another key, or none; see `remote_models.set_key`. It counts from the next load."""
+        return remote_models.set_key(self._hearth.models, name, key)
+
     def _unload(self, *names: str) -> None:
         """Raises ModelAnswering where one of them is in use; then none is unloaded."""
-        for name in names:
-            if self._hearth.pool.is_answering(name):
-                raise ModelAnswering(name=name)
-        self._hearth.pool.unload_and_wait(names)
+        self._hearth.pool.unload_and_wait(names, only_idle=True)

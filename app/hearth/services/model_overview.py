@@ -8,14 +8,18 @@ from pathlib import Path
 
 import msgspec
 
+from hearth.config import DefaultsSection, with_recommended
 from hearth.errors import HearthError
-from hearth.model_folder.manifest import ModelFacts
+from hearth.hardware.machine import read_machine
+from hearth.model_folder.manifest import ModelFacts, RemoteModel
 from hearth.model_folder.model_settings import ModelSettings
 from hearth.model_folder.quality import QualityReport
 from hearth.model_folder.speed import SpeedReport
 from hearth.models.other_apps.finder import app_title
 from hearth.models.registry import ModelEntry
 from hearth.models.source import entry_facts
+from hearth.services.device_options import machine_text
+from hearth.services.engine_options import engine_options, for_model
 from hearth.services.events import ModelState
 from hearth.services.hearth import Hearth
 from hearth.services.model_memory import expected_bytes
@@ -36,6 +40,9 @@ class ModelOverview(msgspec.Struct, frozen=True, kw_only=True):
         parameters: how many weights it has.
         context_length: tokens that it holds, by its files and by what is set for it.
         last_used: when it last answered in a conversation.
+        defaults: what its answers use where nothing is set for it.
+        remote: where it runs, for a model on a server.
+        is_speed_of_here: `speed` was measured on this machine as it is now.
         problem: what is wrong with its files, as a sentence.
     """
 
@@ -64,6 +71,9 @@ class ModelOverview(msgspec.Struct, frozen=True, kw_only=True):
     quality: QualityReport | None
     last_used: datetime | None
     settings: ModelSettings
+    defaults: DefaultsSection
+    remote: RemoteModel | None
+    is_speed_of_here: bool
     problem: str
 
 
@@ -103,6 +113,10 @@ def overview(hearth: Hearth, entry: ModelEntry, last_answers: Mapping[str, datet
             default=None,
         ),
         settings=settings,
+        defaults=with_recommended(hearth.config.defaults, manifest.sampling),
+        remote=manifest.remote,
+        is_speed_of_here=manifest.speed is not None
+        and manifest.speed.machine == machine_text(read_machine()),
         problem=problem,
     )
 
@@ -124,4 +138,5 @@ def _memory(hearth: Hearth, entry: ModelEntry) -> tuple[int, bool]:
             return now, True
     if entry.manifest.speed is not None and entry.manifest.speed.memory_bytes:
         return entry.manifest.speed.memory_bytes, True
-    return expected_bytes([entry]), False
+    options = for_model(engine_options(hearth.config.engine, read_machine()), entry.manifest.settings)
+    return expected_bytes([entry], options), False

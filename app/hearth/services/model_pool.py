@@ -9,7 +9,7 @@ from threading import Lock
 
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.outputs import RequestOutput
-from hearth.errors import ModelUnloaded
+from hearth.errors import ModelAnswering, ModelUnloaded
 from hearth.i18n import tr
 from hearth.models.registry import ModelRegistry
 from hearth.services.events import Listeners, ModelState, ModelStatus
@@ -115,7 +115,7 @@ class ModelPool:
             rest_seconds=self._rest_seconds,
         )
         if self._watch is not None:
-            worker.watch = self._watch(worker)
+            worker.requests.watch = self._watch(worker)
         self._workers[name] = worker
         worker.start()
         return worker
@@ -156,10 +156,21 @@ class ModelPool:
             if folder is None or folders.get(name) != folder:
                 self.unload(name)
 
-    def unload_and_wait(self, names: Iterable[str]) -> None:
-        """Unload these models and wait until their hosts have let go of the files."""
+    def unload_and_wait(self, names: Iterable[str], *, only_idle: bool = False) -> None:
+        """Unload these models and wait until their hosts have let go of the files.
+
+        Args:
+            only_idle: not where somebody needs one of them. Who acquires one afterwards gets it loaded anew.
+
+        Raises:
+            ModelAnswering: somebody does; then none is unloaded.
+        """
         with self._lock:
-            workers = [self._workers.pop(name) for name in names if name in self._workers]
+            loaded = [name for name in dict.fromkeys(names) if name in self._workers]
+            for name in loaded:
+                if only_idle and self._workers[name].rest.is_held:
+                    raise ModelAnswering(name=name)
+            workers = [self._workers.pop(name) for name in loaded]
             for worker in workers:
                 self._leave(worker)
         for worker in workers:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +12,12 @@ import msgspec
 
 from hearth.config import load_config
 from hearth.conversations.owner import is_running, this_process
-from hearth.errors import HearthError, ImportCancelled, MoveCancelled
+from hearth.errors import HearthError, ImportCancelled, ModelsBusy, MoveCancelled
+from hearth.model_folder.held_folder import is_held
 from hearth.models.relocation import Relocation
-from hearth.models.workspace import CHECKPOINTS, DOWNLOADS
+from hearth.models.workspace import CHECKPOINTS, DOWNLOADS, INSTALLS, QUANTIZING
 from hearth.paths import models_folder
+from hearth.services.packed_forms import purge_removed
 
 if TYPE_CHECKING:
     from hearth.models.copying import CancelledCallback, ProgressCallback
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NOTE = "models.move"
+# What lies beside the models and has to come along, so that whatever is on its way goes on.
+_BESIDE = (CHECKPOINTS, DOWNLOADS, INSTALLS, QUANTIZING)
 
 
 class MoveNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +60,9 @@ def move_models(
         if _is_same(source, target):
             hearth.change_settings(setting)
             return
+        _check_unused(source)
         names = [folder.name for folder in hearth.models.folders()]
-        names += [name for name in (CHECKPOINTS, DOWNLOADS) if (source / name).exists()]
+        names += [f"{folder.parent.name}/{folder.name}" for folder in _beside(source)]
         relocation = Relocation(source, target, names)
         relocation.check()
         try:
@@ -69,6 +76,19 @@ def move_models(
             raise
         log.info("The models are in %s now", target)
         _remove_old(hearth, relocation)
+
+
+def _beside(root: Path) -> Iterator[Path]:
+    """One by one, so that what another process begins meanwhile is not taken for what is moved."""
+    for name in _BESIDE:
+        with suppress(FileNotFoundError):
+            yield from (path for path in (root / name).iterdir() if path.is_dir())
+
+
+def _check_unused(root: Path) -> None:
+    """Raise ModelsBusy where another process fetches or quantizes: it would lose what it works in."""
+    if any(is_held(folder) for folder in _beside(root)):
+        raise ModelsBusy
 
 
 def finish_move(hearth: Hearth) -> None:
@@ -104,7 +124,7 @@ def _switch(hearth: Hearth, relocation: Relocation, setting: dict[str, str | Non
         target=str(relocation.target),
         names=relocation.names,
     )
-    hearth.models.purge_removed()
+    purge_removed(hearth.models)
     hearth.pool.unload_and_wait(
         entry.name for entry in hearth.models.list() if not (entry.in_place or entry.built_in)
     )

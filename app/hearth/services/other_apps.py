@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hearth.errors import FoundModelUnknown, FoundModelUnquantized
 from hearth.models.copying import CancelledCallback, ProgressCallback
+from hearth.models.hub.names_on_the_way import taken_names
 from hearth.models.names import free_name
 from hearth.models.other_apps.finder import find_models
 from hearth.models.other_apps.found_model import Format, FoundModel
@@ -69,10 +70,9 @@ def add(
     """
     if model.format is Format.CHECKPOINT:
         raise FoundModelUnquantized(name=model.name, path=str(model.path))
-    taken = {known for entry in registry.list() for known in (entry.name, *entry.aliases)}
     entry = registry.import_folder(
         model.path,
-        name=name or free_name(model.good_name, taken),
+        name=name or free_name(model.good_name, taken_names(registry)),
         in_place=True,
         progress=progress,
         cancelled=cancelled,

@@ -28,7 +28,7 @@ from hearth.model_folder.hub_cache import snapshot_folder
 from hearth.model_folder.manifest import VERSION, Manifest, Quantization
 from hearth.model_folder.quality import QualityReport
 from hearth.models.copying import CancelledCallback
-from hearth.models.hub.checkpoints import Checkpoints
+from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
 from hearth.models.registry import ModelEntry, ModelRegistry
 from hearth.paths import log_file
 from hearth.quantize.process import QuantizeProcess
@@ -67,7 +67,7 @@ class QuantizeProgress:
 
 def quantize(
     models: ModelRegistry,
-    source: Path,
+    source: Path | CheckpointEntry,
     name: str,
     recipe: Recipe,
     *,
@@ -95,14 +95,18 @@ def quantize(
         QuantizeCrashed: the process was killed; what is done is kept.
         QuantizeCancelled: `cancelled` said so; what is done is kept.
     """
-    fetched = None if source.exists() else Checkpoints(models.root).get(source.as_posix())
-    source = snapshot_folder(source.expanduser().resolve()) if fetched is None else fetched.path
-    origin = Manifest(version=VERSION, name=name, source=str(source)) if fetched is None else fetched.manifest
+    if isinstance(source, Path) and not source.exists():
+        source = Checkpoints(models.root).get(source.as_posix()) or source
+    if isinstance(source, CheckpointEntry):
+        folder_of_source, origin = source.path, source.manifest
+    else:
+        folder_of_source = checkpoint_folder(source)
+        origin = Manifest(version=VERSION, name=name, source=str(folder_of_source))
     machine = read_machine()
     with models.building(name) as folder:
         job = Job(
             name=name,
-            source=str(source),
+            source=str(folder_of_source),
             work=str(folder),
             recipe=recipe,
             threads=machine.usable_cores,
@@ -136,6 +140,11 @@ def quantize(
             raise
         _tidy(work)
         return entry
+
+
+def checkpoint_folder(path: Path) -> Path:
+    """Where the files of a checkpoint lie that is on the disk; of a repository in a cache, those of its revision."""
+    return snapshot_folder(path.expanduser().resolve())
 
 
 @contextmanager

@@ -37,6 +37,10 @@ class Rest:
         """The model had something to do just now."""
         self.last_used = time.monotonic()
 
+    def use_own(self, minutes: int | None) -> None:
+        """What the owner has set for this model; None where nothing."""
+        self.own_seconds = None if minutes is None else minutes * 60.0
+
     @property
     def is_held(self) -> bool:
         return self._holds > 0

@@ -19,11 +19,14 @@ from hearth.services.events import (
     PromptProgress,
     TurnsDropped,
 )
+from hearth.services.install_events import InstallDone, InstallEvent, InstallRemoved, InstallStatus
 
 if TYPE_CHECKING:
     from hearth.services.hearth import Hearth
 
 _FRAME_MILLISECONDS = 17  # at most 60 deliveries a second
+
+UiEvent = AnswerEvent | ModelStatus | InstallEvent
 
 
 @dataclass(slots=True)
@@ -40,18 +43,18 @@ class EventQueue:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._events: list[AnswerEvent | ModelStatus | _Growth] = []
+        self._events: list[UiEvent | _Growth] = []
         self._growing: dict[str, _Growth] = {}
         self._awake = False
 
-    def put(self, event: AnswerEvent | ModelStatus) -> bool:
+    def put(self, event: UiEvent) -> bool:
         """Add an event; True where the main thread must be woken for it."""
         with self._lock:
             self._add(event)
             asleep, self._awake = not self._awake, True
             return asleep
 
-    def take(self) -> list[AnswerEvent | ModelStatus]:
+    def take(self) -> list[UiEvent]:
         """All events so far, in order; the next `put` wakes again."""
         with self._lock:
             events, self._events = self._events, []
@@ -59,7 +62,7 @@ class EventQueue:
             self._awake = False
         return [_whole(event) if isinstance(event, _Growth) else event for event in events]
 
-    def _add(self, event: AnswerEvent | ModelStatus) -> None:
+    def _add(self, event: UiEvent) -> None:
         if not isinstance(event, AnswerGrew):
             self._events.append(event)
             return
@@ -85,6 +88,7 @@ class UiBridge(QObject):
         answer_ended: AnswerEnded.
         conversation_changed: the conversation's id.
         model_changed: ModelStatus.
+        install_changed: InstallStatus, InstallDone or InstallRemoved.
         settings_changed: Config.
     """
 
@@ -95,6 +99,7 @@ class UiBridge(QObject):
     answer_ended = Signal(object)
     conversation_changed = Signal(str)
     model_changed = Signal(object)
+    install_changed = Signal(object)
     settings_changed = Signal(object)
     _wake = Signal()
     _settings = Signal(object)
@@ -112,6 +117,7 @@ class UiBridge(QObject):
         self._unsubscribe: list[Callable[[], None]] = [
             hearth.assistant.events.subscribe(self._put),
             hearth.pool.changes.subscribe(self._put),
+            hearth.installs.changes.subscribe(self._put),
             hearth.settings_changed.subscribe(self._settings.emit),
         ]
 
@@ -122,7 +128,7 @@ class UiBridge(QObject):
         self._timer.stop()
         self._queue.take()
 
-    def _put(self, event: AnswerEvent | ModelStatus) -> None:
+    def _put(self, event: UiEvent) -> None:
         if self._queue.put(event):
             self._wake.emit()
 
@@ -153,3 +159,5 @@ class UiBridge(QObject):
                     self.conversation_changed.emit(event.conversation_id)
                 case ModelStatus():
                     self.model_changed.emit(event)
+                case InstallStatus() | InstallDone() | InstallRemoved():
+                    self.install_changed.emit(event)

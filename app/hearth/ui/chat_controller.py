@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from hearth.conversations.message import Role
 from hearth.i18n import tr
@@ -17,6 +17,7 @@ from hearth.ui.session import ChatSession
 from hearth.ui.window_frame import TITLE, WindowFrame
 
 if TYPE_CHECKING:
+    from hearth.models.registry import ModelEntry
     from hearth.services.hearth import Hearth
     from hearth.ui.bridge import UiBridge
     from hearth.ui.live_answers import LiveAnswers
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
 class ChatController(QObject):
     """Fills the columns of a window from an open Hearth.
 
+    Signals:
+        model_wanted: the user has no model, and wants one.
+
     Attributes:
         session, models, conversations: what is on view, which model answers, and the list.
         load_starter: load the starter, if that is the model, as soon as the models are known.
     """
+
+    model_wanted = Signal()
 
     def __init__(
         self, window: WindowFrame, hearth: Hearth, bridge: UiBridge, answers: LiveAnswers, tasks: Tasks
@@ -74,7 +80,8 @@ class ChatController(QObject):
         self.conversations.undo_changed.connect(self.update_actions)
         self.conversations.title_changed.connect(self._show_title)
         window.panel.settings_changed.connect(self.session.set_settings)
-        window.empty.action_triggered.connect(self.models.ask_for_folder)
+        window.empty.action_triggered.connect(self.model_wanted)
+        window.empty.second_triggered.connect(self.models.ask_for_folder)
         window.empty.suggestion_chosen.connect(self._on_suggestion)
         window.folder_drop.dropped.connect(self.models.import_folder)
         window.composer.submitted.connect(self._on_submit)
@@ -180,7 +187,7 @@ class ChatController(QObject):
             window.composer.set_enabled_reason(None)
             empty_chat.show_empty_chat(window.empty, self.models.entry(), self.models.status())
         else:
-            window.composer.set_enabled_reason(tr("Import a model to begin."))
+            window.composer.set_enabled_reason(tr("Add a model to begin."))
             empty_chat.show_no_model(window.empty)
 
     @Slot()
@@ -218,7 +225,15 @@ class ChatController(QObject):
         if self.models.entries:
             self._window.picker.open()
         else:
-            self.models.ask_for_folder()
+            self.model_wanted.emit()
+
+    @Slot(object)
+    def chat_with(self, entry: ModelEntry) -> None:
+        """A new chat that this model answers in; it is loaded."""
+        self.models.take_in(entry)
+        self.session.new_chat()
+        self.models.choose(entry.name)
+        self._window.composer.focus()
 
     @Slot()
     def _on_regenerate(self) -> None:

@@ -18,8 +18,9 @@ def show_no_model(empty: EmptyState) -> None:
         tr("Welcome to Hearth"),
         tr(
             "Hearth answers with a language model that runs on this machine; nothing leaves it."
-            " Choose a folder that holds a model in the onnxruntime-genai format, or drop it on this window."
+            " Add one that fits this machine, or drop a model's folder or GGUF file on this window."
         ),
+        tr("Add a Model…"),
         tr("Import a Model Folder…"),
     )
 
@@ -35,11 +36,13 @@ def show_empty_chat(empty: EmptyState, model: ModelEntry | None, status: ModelSt
             note=tr(
                 "This is Hearth's small starter: it knows Hearth, sums and small talk, and not much more."
             ),
-            link=tr("How to get a bigger model"),
+            link=tr("Find a bigger model for this machine…"),
         )
         return
     if status and status.info and not status.info.has_chat_template:
         text = tr("{name} has no chat template: it continues what you write.", name=status.name)
+    elif model is not None and model.is_remote:
+        text = tr("Ask a question or begin a text. It goes to {address}.", address=model.manifest.source)
     else:
         text = tr("Ask a question or begin a text. It stays on this machine.")
     empty.show_words(heading, text)

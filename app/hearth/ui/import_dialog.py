@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -25,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from hearth.errors import HearthError
 from hearth.i18n import tr
+from hearth.models.names import is_name
 from hearth.ui.tasks import Lane, Tasks
 from hearth.ui.theme import FontSize, font
 from hearth.ui.transfer_progress import TransferProgress
@@ -32,8 +32,6 @@ from hearth.ui.wording import error_text, size_text
 
 if TYPE_CHECKING:
     from hearth.models.registry import ModelEntry, ModelRegistry
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def name_problem(name: str, taken: frozenset[str]) -> str:
     """Why `name` cannot be used, in words; empty where it can."""
     if not name:
         return tr("The model needs a name.")
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         return tr("Use small letters, digits, dots, dashes and underscores, starting with a letter or digit.")
     if name.lower() in taken:
         return tr("There is already a model named “{name}”.", name=name)

@@ -14,6 +14,7 @@ from hearth.errors import HearthError
 from hearth.i18n import tr
 from hearth.services.remembered import LAST_MODEL
 from hearth.ui import window_state
+from hearth.ui.add_model.controller import AddModelController
 from hearth.ui.bridge import UiBridge
 from hearth.ui.chat_controller import ChatController
 from hearth.ui.conversation_controller import LAST_CONVERSATION
@@ -21,12 +22,14 @@ from hearth.ui.live_answers import LiveAnswers
 from hearth.ui.live_settings import LiveSettings
 from hearth.ui.side_windows import SideWindows
 from hearth.ui.tasks import Lane, Tasks
+from hearth.ui.to_front import bring_to_front
 from hearth.ui.welcome.controller import WELCOMED, WelcomeController
 from hearth.ui.whereabouts import go_back, note_whereabouts
 from hearth.ui.window_frame import WindowFrame
 from hearth.ui.wording import error_text
 
 if TYPE_CHECKING:
+    from hearth.models.registry import ModelEntry
     from hearth.services.hearth import Hearth
 
 _log = logging.getLogger(__name__)
@@ -40,7 +43,8 @@ class MainWindow(WindowFrame):
         bridge, answers: what they tell, and the answers on their way; exist once Hearth is open.
         chat: the columns at work, and its parts session, models and conversations; exist once Hearth is open.
         welcome: shows the welcome, at the first start by itself.
-        side_windows: settings, help and about.
+        add_model: the wizard, and the models on their way; exists once Hearth is open.
+        side_windows: models, settings, help and about.
 
     Signals:
         ready: Hearth is open and the window is filled.
@@ -58,6 +62,7 @@ class MainWindow(WindowFrame):
         self._closing = False
         self._opening = False
         self._finished = False
+        self._wants_model = False
         self.hearth: Hearth | None = None
         self.tasks = Tasks(self)
         self.tasks.failed.connect(self.show_error)
@@ -65,6 +70,11 @@ class MainWindow(WindowFrame):
         self.side_windows.help_wanted.connect(self.open_help)
         self.side_windows.text_size_chosen.connect(self.set_text_size)
         self.side_windows.link_activated.connect(self.ask_to_open)
+        self.side_windows.chat_wanted.connect(self._on_chat_wanted)
+        self.side_windows.models_changed.connect(self._on_models_changed)
+        self.side_windows.import_wanted.connect(lambda: self._add_model(self.models.ask_for_folder))
+        self.side_windows.file_wanted.connect(lambda: self._add_model(self.models.ask_for_file))
+        self.side_windows.add_model_wanted.connect(self._on_model_wanted)
         self.text_size_changed.connect(self.side_windows.set_text_size)
         self._connect_frame()
         self._update_actions()
@@ -74,13 +84,15 @@ class MainWindow(WindowFrame):
         self.welcome = WelcomeController(self.pages, self.tasks, self)
         self.welcome.shown.connect(self._update_actions)
         self.welcome.finished.connect(self._on_welcome_finished)
+        self.welcome.model_wanted.connect(self._on_model_wanted)
         self.problem.action_triggered.connect(self.start)
         actions = self.actions_
         actions.settings.triggered.connect(self._on_settings)
+        actions.manage_models.triggered.connect(self._on_manage_models)
+        self.picker.manage_requested.connect(self._on_manage_models)
         actions.help.triggered.connect(self.open_help)
         actions.welcome.triggered.connect(self.welcome.show)
         actions.about.triggered.connect(lambda: self.side_windows.open_about(self.hearth))
-        self.empty.link_triggered.connect(lambda: self.open_help("bigger-model"))
 
     # Opening
 
@@ -120,20 +132,34 @@ class MainWindow(WindowFrame):
         self.bridge = UiBridge(hearth, self)
         self.answers = LiveAnswers(hearth, self.bridge, self.tasks)
         LiveSettings(hearth, self)
+        self.add_model = AddModelController(hearth, self.bridge, self.tasks, self)
+        self.add_model.chat_wanted.connect(self._chat_with)
+        self.add_model.help_wanted.connect(lambda: self.open_help("bigger-model"))
         self._put_to_work(hearth, welcomed=remembered.welcomed)
         self.chat.load_starter = not remembered.welcomed  # while the welcome is read
         self.models.start(remembered.model)
+        hearth.installs.start()
         self.conversations.refresh()
         if remembered.conversation:
             self.session.open(remembered.conversation)
         else:
             self.session.new_chat()
+        if self._wants_model:
+            self.add_model.open()
         self.ready.emit()
 
     def _put_to_work(self, hearth: Hearth, *, welcomed: bool) -> None:
         self.chat = ChatController(self, hearth, self.bridge, self.answers, self.tasks)
         self.session, self.models = self.chat.session, self.chat.models
         self.conversations = self.chat.conversations
+        self.chat.model_wanted.connect(self.add_model.open)
+        self.picker.add_requested.connect(self.add_model.open)
+        self.empty.link_triggered.connect(self.add_model.open)
+        self.actions_.add_model.triggered.connect(self.add_model.open)
+        self.add_model.arrived.connect(self.models.take_in)
+        self.add_model.folder_wanted.connect(self.models.ask_for_folder)
+        self.add_model.file_wanted.connect(self.models.ask_for_file)
+        self.add_model.attach()
         self.welcome.attach(hearth, welcomed=welcomed)
         self._update_actions()
 
@@ -165,6 +191,14 @@ class MainWindow(WindowFrame):
         """Say in one toast what went wrong."""
         self.toast.show_message(error_text(error))
 
+    @Slot(object)
+    def _chat_with(self, entry: ModelEntry) -> None:
+        if not self.is_at_work():
+            self.pages.setCurrentWidget(self.splitter)
+            self._update_actions()
+        bring_to_front(self)
+        self.chat.chat_with(entry)
+
     @Slot()
     def _on_settings(self) -> None:
         if self.hearth is not None:
@@ -172,10 +206,39 @@ class MainWindow(WindowFrame):
             self.side_windows.open_settings(self.hearth, self.state.font_scale)
 
     @Slot()
+    def _on_manage_models(self) -> None:
+        if self.hearth is not None:
+            self.side_windows.open_models(
+                self.hearth, self.bridge, self.state.font_scale, self.models.current
+            )
+
+    @Slot()
+    def _on_models_changed(self) -> None:
+        self.models.refresh()
+
+    @Slot(str)
+    def _on_chat_wanted(self, model: str) -> None:
+        """A new chat with that model."""
+        bring_to_front(self)
+        self.session.new_chat()
+        self.tasks.run(lambda: None, owner=self).success(lambda _: self.models.choose(model))
+
+    def _add_model(self, ask: Callable[[], None]) -> None:
+        """From the window Models: what is asked for is asked for in this one."""
+        bring_to_front(self)
+        ask()
+
+    @Slot()
     def _on_welcome_finished(self) -> None:
         self.pages.setCurrentWidget(self.splitter)
         self._update_actions()
         self.composer.focus()
+
+    @Slot()
+    def _on_model_wanted(self) -> None:
+        self._wants_model = self.hearth is None  # the wizard comes when it is open
+        if self.hearth is not None:
+            self.add_model.open()
 
     @Slot()
     def _update_actions(self) -> None:
@@ -200,6 +263,8 @@ class MainWindow(WindowFrame):
         self.side_windows.close()
         self.hide()
         hearth = self.hearth
+        if hasattr(self, "add_model"):
+            self.add_model.close()
         if hearth is None:
             if not self._opening:
                 self._finish()

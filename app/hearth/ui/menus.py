@@ -15,6 +15,7 @@ class Actions:
     """The window's actions; whoever owns the work connects `triggered`."""
 
     new_chat: QAction
+    add_model: QAction
     import_model: QAction
     settings: QAction
     quit: QAction
@@ -28,6 +29,7 @@ class Actions:
     zoom_reset: QAction
     full_screen: QAction
     choose_model: QAction
+    manage_models: QAction
     stop: QAction
     regenerate: QAction
     rename: QAction
@@ -41,10 +43,12 @@ class Actions:
         """Those that work on conversations and models, so not while something else than these is on view."""
         return (
             self.new_chat,
+            self.add_model,
             self.import_model,
             self.undo_delete,
             self.edit_last,
             self.choose_model,
+            self.manage_models,
             self.stop,
             self.regenerate,
             self.rename,
@@ -60,6 +64,8 @@ def build_menus(window: QMainWindow) -> Actions:
 
     file = bar.addMenu(tr("&File"))
     new_chat = _add(file, tr("&New Chat"), QKeySequence(key.New))
+    file.addSeparator()
+    add_model = _add(file, tr("&Add a Model…"), "Ctrl+Shift+A")
     import_model = _add(file, tr("&Import Model Folder…"), "Ctrl+O")
     file.addSeparator()
     settings = _add(file, tr("&Settings…"), "Ctrl+,")
@@ -89,6 +95,7 @@ def build_menus(window: QMainWindow) -> Actions:
 
     chat = bar.addMenu(tr("&Chat"))
     choose_model = _add(chat, tr("Choose &Model…"), "Ctrl+M")
+    manage_models = _add(chat, tr("M&anage Models…"), "Ctrl+Shift+M")
     chat.addSeparator()
     stop = _add(chat, tr("&Stop"), "Esc")
     regenerate = _add(chat, tr("&Regenerate"), "Ctrl+R")
@@ -106,6 +113,7 @@ def build_menus(window: QMainWindow) -> Actions:
     about.setMenuRole(QAction.MenuRole.AboutRole)
     return Actions(
         new_chat=new_chat,
+        add_model=add_model,
         import_model=import_model,
         settings=settings,
         quit=quit_,
@@ -119,6 +127,7 @@ def build_menus(window: QMainWindow) -> Actions:
         zoom_reset=zoom_reset,
         full_screen=full_screen,
         choose_model=choose_model,
+        manage_models=manage_models,
         stop=stop,
         regenerate=regenerate,
         rename=rename,

@@ -84,9 +84,10 @@ class ModelController(QObject):
         Hearth's own starter comes last: who has brought a model wants that one.
         """
         entries = sorted(self.entries or (), key=lambda entry: entry.built_in)
-        names = [entry.name for entry in entries]
-        default = self._hearth.config.defaults.model
-        found = (name for name in (wanted, default, self.last, *names[:1]) if name in names)
+        # One that was renamed is found by its old name, which has become an alias.
+        names = {name: entry.name for entry in entries for name in (*entry.aliases, entry.name)}
+        default, first = self._hearth.config.defaults.model, entries[0].name if entries else None
+        found = (names[name] for name in (wanted, default, self.last, first) if name in names)
         self.current = next(found, None)
         self._picker.set_current(self.current)
         if self.current:
@@ -103,7 +104,18 @@ class ModelController(QObject):
 
     @Slot(str)
     def choose(self, name: str) -> None:
-        """Answer with this model from now on, and load it."""
+        """Answer with this model from now on, and load it; one that came a moment ago is looked for first."""
+        if any(entry.name == name for entry in self.entries or ()):
+            self._choose(name)
+            return
+
+        def found(entries: list[ModelEntry]) -> None:
+            self._on_entries(entries)
+            self._choose(name)
+
+        self._tasks.run(self._hearth.models.list, owner=self).success(found)
+
+    def _choose(self, name: str) -> None:
         store = self._hearth.conversations
         self.last = name
         self._tasks.run(lambda: store.set_setting(LAST_MODEL, name))
@@ -144,6 +156,13 @@ class ModelController(QObject):
         self.dialog = dialog
         dialog.open()
 
+    def take_in(self, entry: ModelEntry) -> None:
+        """A model is new; it need not wait until all are read again."""
+        others = [known for known in self.entries or () if known.name != entry.name]
+        self.entries = [*others, entry]
+        self._picker.set_entries(self.entries)
+        self.refresh()
+
     def _on_entries(self, entries: list[ModelEntry]) -> None:
         self.entries = entries
         for status in self._hearth.pool.statuses():
@@ -153,10 +172,8 @@ class ModelController(QObject):
 
     @Slot(object)
     def _on_imported(self, entry: ModelEntry) -> None:
-        self.entries = [*(self.entries or []), entry]
-        self._picker.set_entries(self.entries)
+        self.take_in(entry)
         self.choose(entry.name)
-        self.refresh()
 
     @Slot()
     def _on_dialog_finished(self) -> None:

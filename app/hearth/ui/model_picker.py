@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from hearth.i18n import tr
 from hearth.services.events import ModelState, ModelStatus
+from hearth.ui.plain_tip import plain_tip
 from hearth.ui.vertical_scroll import vertical_scroll
 from hearth.ui.wording import loading_text, size_text
 
@@ -91,11 +92,14 @@ class ModelRow(QFrame):
         self.name_button.setObjectName("modelName")
         self.name_button.setIconSize(QSize(18, 18))
         self.name_button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.name_button.setMinimumWidth(1)  # a long name must not push the other button out of sight
+        self.name_button.setToolTip(entry.name)
         self.name_button.clicked.connect(lambda: self.chosen.emit(entry.name))
         self.action_button = QPushButton(self)
         self.action_button.setObjectName("modelAction")
         self.action_button.clicked.connect(self._on_action)
         self._facts = QLabel(self)
+        self._facts.setTextFormat(Qt.TextFormat.PlainText)
         self._facts.setProperty("kind", "secondary")
         self._facts.setWordWrap(True)
         self._facts.setContentsMargins(30, 0, 0, 0)
@@ -154,15 +158,19 @@ class ModelPopup(QFrame):
 
     Signals:
         chosen, load_requested, unload_requested: with a model's name.
+        add_requested: the user wants a model that is not here yet.
         import_requested: the user wants to add a model's folder.
         file_requested: the user wants to add a model's file.
+        manage_requested: the user wants the window with all models.
     """
 
     chosen = Signal(str)
     load_requested = Signal(str)
     unload_requested = Signal(str)
+    add_requested = Signal()
     import_requested = Signal()
     file_requested = Signal()
+    manage_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
@@ -177,17 +185,23 @@ class ModelPopup(QFrame):
         self._column.setSpacing(2)
         area = vertical_scroll(self._list, self)
         area.setObjectName("modelArea")
+        self.add_button = QPushButton(tr("Add a model…"), self)
+        self.add_button.setObjectName("popupFooter")
+        self.add_button.clicked.connect(self._on_add)
         self.import_button = QPushButton(tr("Import a model folder…"), self)
         self.import_button.setObjectName("popupFooter")
         self.import_button.clicked.connect(self._on_import)
         self.file_button = QPushButton(tr("Import a GGUF file…"), self)
         self.file_button.setObjectName("popupFooter")
         self.file_button.clicked.connect(self._on_file)
+        self.manage_button = QPushButton(tr("Manage models…"), self)
+        self.manage_button.setObjectName("popupFooter")
+        self.manage_button.clicked.connect(self._on_manage)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(1, 1, 1, 6)
         layout.addWidget(area, 1)
-        layout.addWidget(self.import_button)
-        layout.addWidget(self.file_button)
+        for button in (self.add_button, self.import_button, self.file_button, self.manage_button):
+            layout.addWidget(button)
 
     def show_models(
         self, entries: list[ModelEntry], statuses: dict[str, ModelStatus], current: str | None
@@ -217,14 +231,18 @@ class ModelPopup(QFrame):
 
     def open_below(self, button: QWidget) -> None:
         """Show the list under `button`, with the keyboard in it."""
-        self.ensurePolished()
+        for part in (self, *self.findChildren(QWidget)):  # what is not styled yet is lower than it will be
+            part.ensurePolished()
+        self._column.invalidate()
         rows = self._column.heightForWidth(_POPUP_WIDTH - 2)
-        wanted = rows + 2 * self.import_button.sizeHint().height() + 20
+        layout = self.layout()
+        between = 0 if layout is None else layout.spacing()
+        wanted = rows + 4 * (self.import_button.sizeHint().height() + between) + 20
         self.resize(_POPUP_WIDTH, min(_POPUP_HEIGHT, wanted))
         self.move(button.mapToGlobal(QPoint(0, button.height() + 4)))
         self.show()
         first = next(iter(self.rows.values()), None)
-        (first.name_button if first else self.import_button).setFocus(Qt.FocusReason.PopupFocusReason)
+        (first.name_button if first else self.add_button).setFocus(Qt.FocusReason.PopupFocusReason)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up):
@@ -238,6 +256,11 @@ class ModelPopup(QFrame):
         self.chosen.emit(name)
 
     @Slot()
+    def _on_add(self) -> None:
+        self.hide()
+        self.add_requested.emit()
+
+    @Slot()
     def _on_import(self) -> None:
         self.hide()
         self.import_requested.emit()
@@ -247,22 +270,31 @@ class ModelPopup(QFrame):
         self.hide()
         self.file_requested.emit()
 
+    @Slot()
+    def _on_manage(self) -> None:
+        self.hide()
+        self.manage_requested.emit()
+
 
 class ModelPicker(QToolButton):
     """The button with the name and state of the model that answers.
 
     Signals:
         chosen, load_requested, unload_requested: with a model's name.
+        add_requested: the user wants a model that is not here yet.
         import_requested: the user wants to add a model's folder.
         file_requested: the user wants to add a model's file.
+        manage_requested: the user wants the window with all models.
         opened: the list is about to be shown.
     """
 
     chosen = Signal(str)
     load_requested = Signal(str)
     unload_requested = Signal(str)
+    add_requested = Signal()
     import_requested = Signal()
     file_requested = Signal()
+    manage_requested = Signal()
     opened = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -278,8 +310,10 @@ class ModelPicker(QToolButton):
         self.popup.chosen.connect(self.chosen)
         self.popup.load_requested.connect(self.load_requested)
         self.popup.unload_requested.connect(self.unload_requested)
+        self.popup.add_requested.connect(self.add_requested)
         self.popup.import_requested.connect(self.import_requested)
         self.popup.file_requested.connect(self.file_requested)
+        self.popup.manage_requested.connect(self.manage_requested)
         self.clicked.connect(self.open)
         self._show_button()
 
@@ -336,5 +370,5 @@ class ModelPicker(QToolButton):
             text = loading_text(status)
         self.setText(text + "  ▾")
         self.setIcon(state_icon(status.state, quiet))
-        self.setToolTip(state_text(status))
+        self.setToolTip(plain_tip(state_text(status)))
         self.setAccessibleName(tr("Model: {name}, {state}", name=self._current, state=state_text(status)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QDoubleSpinBox,
@@ -18,6 +18,9 @@ from PySide6.QtWidgets import (
 
 from hearth.i18n import mark, tr
 
+_FIELD_WIDTH = 84
+_FIELD_MARGINS = 34
+_WIDEST = "0.0000"
 _HANDLE_HEIGHT = 18  # with its border, which the style sheet does not count
 
 
@@ -126,7 +129,8 @@ class ParameterRow(QWidget):
         label, tip = tr(parameter.label), tr(parameter.tip)
         self.setToolTip(tip)
         self._label = QLabel(label, self)
-        self.reset_button = _reset_button(label, self)
+        self._label.setWordWrap(True)
+        self.reset_button = reset_button(label, self)
         self.reset_button.clicked.connect(self._on_reset)
         self.field = _SpinBox(self)
         self.field.setAccessibleName(label)
@@ -136,7 +140,7 @@ class ParameterRow(QWidget):
         self.field.setRange(parameter.low, parameter.high)
         self.field.setSingleStep(parameter.step)
         self.field.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.field.setFixedWidth(84)
+        self._fit_field()
         self.field.setGroupSeparatorShown(False)
         if parameter.nothing:
             self.field.setSpecialValueText(tr(parameter.nothing))
@@ -160,6 +164,17 @@ class ParameterRow(QWidget):
             self.slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # the field beside it takes the same keys
             self.slider.valueChanged.connect(lambda at: self.field.setValue(at * parameter.step))
             layout.addWidget(self.slider, 1, 0, 1, 3)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit_field()
+
+    def _fit_field(self) -> None:
+        """Room for the longest of its texts, at any size of them."""
+        texts = (_WIDEST, tr(self.parameter.nothing) if self.parameter.nothing else "")
+        width = max(map(self.fontMetrics().horizontalAdvance, texts))
+        self.field.setFixedWidth(max(_FIELD_WIDTH, width + _FIELD_MARGINS))
 
     def set_default(self, default: float) -> None:
         """What holds while nothing is set."""
@@ -211,7 +226,8 @@ def text_field(height: int, parent: QWidget) -> QPlainTextEdit:
     return field
 
 
-def _reset_button(label: str, parent: QWidget) -> QToolButton:
+def reset_button(label: str, parent: QWidget) -> QToolButton:
+    """Takes the setting `label` back to its default; hidden while there is nothing to take back."""
     button = QToolButton(parent)
     button.setObjectName("resetParameter")
     button.setText("↺")

@@ -12,13 +12,19 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 import shiboken6
-from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal, Slot
+from PySide6.QtCore import QObject, QRunnable, Qt, QThread, QThreadPool, Signal, Slot
 
 from hearth.errors import HearthError
 
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+_FILES_THREADS = 8
+
+
+class Unwanted(Exception):
+    """For a job that ends because nobody waits for it any more: nothing is wrong."""
 
 
 class Lane(Enum):
@@ -63,7 +69,10 @@ class Task(Generic[Result]):
         """Run the job; worker thread."""
         try:
             self._result = self._job()
+        except (HearthError, Unwanted) as error:
+            self._error = error
         except Exception as error:  # noqa: BLE001 (handed to the failure callback)
+            _log.exception("a background job failed")  # whoever is told of it is sent to the log
             self._error = error
 
     def deliver(self, otherwise: Callable[[Exception], None]) -> None:
@@ -100,6 +109,8 @@ class Tasks(QObject):
         self._pools = {lane: QThreadPool(self) for lane in Lane}
         self._pools[Lane.STORE].setMaxThreadCount(1)
         self._pools[Lane.STORE].setExpiryTimeout(-1)
+        # These mostly wait for a disk or another process; a few that last must not keep the rest waiting.
+        self._pools[Lane.FILES].setMaxThreadCount(max(_FILES_THREADS, QThread.idealThreadCount()))
         self._newest: dict[str, Task[Any]] = {}
         self._closed = False
         self._done.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
@@ -137,6 +148,4 @@ class Tasks(QObject):
         task.deliver(self._unhandled)
 
     def _unhandled(self, error: Exception) -> None:
-        if not isinstance(error, HearthError):
-            _log.error("a background job failed", exc_info=error)
         self.failed.emit(error)

@@ -339,6 +339,7 @@ QPushButton[kind="quiet"] { background: transparent; border-color: transparent; 
 QPushButton[kind="quiet"]:hover { background: $hover; }
 QPushButton[kind="quiet"]:focus { border-color: $accent; }
 QPushButton[kind="danger"] { color: $danger; }
+QPushButton[kind="danger"]:disabled { color: $text_faint; }
 QToolButton { background: transparent; color: $text_secondary; border: 1px solid transparent;
     border-radius: 6px; padding: 4px; }
 QToolButton:hover { background: $hover; color: $text; }

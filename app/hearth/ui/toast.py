@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Slot
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QEnterEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
+from hearth.ui.wording import breakable
+
 _SECONDS = 8
 _GAP = 16
+_LONG = re.compile(r"[!-~]{33,}")  # such as a path: longer than a line may be
 
 
 class Toast(QFrame):
@@ -35,6 +39,7 @@ class Toast(QFrame):
         layout.setSpacing(12)
         layout.addWidget(self._text, 1)
         layout.addWidget(self.button)
+        self._said = ""
         self._action: Callable[[], None] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -45,7 +50,8 @@ class Toast(QFrame):
 
     def show_message(self, text: str, label: str = "", action: Callable[[], None] | None = None) -> None:
         """Show `text`, and a button `label` that does `action`."""
-        self._text.setText(text)
+        self._said = text
+        self._text.setText(_LONG.sub(lambda word: breakable(word[0]), text))
         self._action = action
         self.button.setText(label)
         self.button.setVisible(action is not None)
@@ -57,7 +63,7 @@ class Toast(QFrame):
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
 
     def text(self) -> str:
-        return self._text.text()
+        return self._said
 
     def enterEvent(self, event: QEnterEvent) -> None:
         self._timer.stop()

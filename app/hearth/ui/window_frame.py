@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from hearth import i18n, paths
 from hearth.i18n import tr
 from hearth.ui import theme, window_state
+from hearth.ui.add_model.install_strip import InstallStrip
 from hearth.ui.banner import Banner
 from hearth.ui.chat.chat_view import ChatView
 from hearth.ui.chat.composer import Composer
@@ -131,6 +132,7 @@ class WindowFrame(QMainWindow):
         top.addWidget(self.picker)
         top.addStretch(1)
         top.addWidget(self.panel_button)
+        self.install_strip = InstallStrip(centre)
         self.banner = Banner(centre)
         self.empty = EmptyState(centre)
         self.view = ChatView(centre)
@@ -142,6 +144,7 @@ class WindowFrame(QMainWindow):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(bar)
+        layout.addWidget(self.install_strip)
         layout.addWidget(self.banner)
         layout.addWidget(self.middle, 1)
         layout.addWidget(self.composer)

@@ -55,6 +55,10 @@ QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; height: 0
 #welcomeContent { background: $window; }
 #welcomeFoot { background: $window; border-top: 1px solid $separator; }
 
+#installStrip { background: $sidebar; border: none; border-bottom: 1px solid $separator; border-radius: 0; padding: 0; }
+#installStrip:hover { background: $hover; }
+#installStrip:focus { border-bottom-color: $accent; }
+
 #banner { border: none; border-bottom: 1px solid $separator; background: $danger_surface; }
 #banner[tone="notice"] { background: $sidebar; }
 #toast { background: $text; border: none; border-radius: 10px; }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QLocale
 
 from hearth import paths
 from hearth.errors import HearthError
 from hearth.i18n import ntr, tr
 from hearth.services.events import ModelStatus
+
+_PIECE = 16
 
 
 def size_text(size: int) -> str:
@@ -26,7 +30,9 @@ def time_left_text(seconds: float) -> str:
     whole = max(1, round(seconds))
     if whole < 60:
         return ntr("{n} second left", "{n} seconds left", whole)
-    return ntr("{n} minute left", "{n} minutes left", round(whole / 60))
+    if whole < 90 * 60:
+        return ntr("{n} minute left", "{n} minutes left", round(whole / 60))
+    return ntr("{n} hour left", "{n} hours left", round(whole / 3600))
 
 
 def loading_text(status: ModelStatus) -> str:
@@ -35,6 +41,21 @@ def loading_text(status: ModelStatus) -> str:
     if status.is_preparing:
         return tr("Preparing {name}… {percent} %", name=status.name, percent=percent)
     return tr("Loading {name}… {percent} %", name=status.name, percent=percent)
+
+
+def breakable(name: str) -> str:
+    """`name` with places where a line may end, which cannot be seen."""
+    pieces = (
+        piece[at : at + _PIECE]
+        for piece in re.split(r"(?<=[-._])", name)
+        for at in range(0, len(piece), _PIECE)
+    )
+    return "\u200b".join(pieces)
+
+
+def two_sentences(first: str, second: str) -> str:
+    """One after the other, as the language parts them; the second may be empty."""
+    return tr("{first} {second}", first=first, second=second) if second else first
 
 
 def error_text(error: Exception) -> str:

@@ -18,6 +18,11 @@ def host() -> str:
     return urlsplit(endpoint()).netloc or endpoint()
 
 
+def hosts() -> frozenset[str]:
+    """Where pages of repositories may be, as people copy their addresses."""
+    return frozenset({host().lower(), urlsplit(_DEFAULT).netloc, "hf.co"})
+
+
 def page(*parts: str) -> str:
     """The address of a page on the hub."""
     return "/".join((endpoint(), *parts))

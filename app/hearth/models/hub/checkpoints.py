@@ -14,6 +14,9 @@ from hearth.model_folder.manifest import Manifest, read_manifest, write_manifest
 from hearth.models.hub.repository import is_repository_name
 from hearth.models.workspace import CHECKPOINTS
 
+# In place of an organization, for a repository that has none. No organization has such a name.
+_NO_ORGANIZATION = "_"
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointEntry:
@@ -52,7 +55,7 @@ class Checkpoints:
         Raises:
             DiskFull, HomeUnwritable: they cannot be moved.
         """
-        target = self._root / manifest.name
+        target = self._root / _place(manifest.name)
         old = made.with_name(f"{made.name}.old")
         try:
             write_manifest(made, manifest)
@@ -80,11 +83,15 @@ class Checkpoints:
                 folder.rmdir()
 
     def _entries(self) -> Iterator[CheckpointEntry]:
-        """Repositories lie one folder deep, or two."""
         for folder in _folders(self._root):
-            for path in (folder, *_folders(folder)):
+            for path in _folders(folder):
                 with suppress(HearthError):  # no manifest: a folder of others, or none of ours
                     yield _entry(path, read_manifest(path))
+
+
+def _place(name: str) -> str:
+    """Where a repository's checkpoint lies. Always two folders deep, so that none lies in another's folder."""
+    return name if "/" in name else f"{_NO_ORGANIZATION}/{name}"
 
 
 def _entry(path: Path, manifest: Manifest) -> CheckpointEntry:

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE = Patience()
 _MOST_FILES = 100_000
+_MOST_LICENCE = 100  # letters: anybody may write anything there
 _LISTED: list[ExpandModelProperty_T] = ["config", "downloads", "gated", "siblings"]
 
 T = TypeVar("T")
@@ -136,6 +137,42 @@ class HubClient:
             _check_offer(response, repository, file)
             yield response
 
+    def check(self, repository: Repository, file: RemoteFile) -> None:
+        """Ask for a file's first byte, and raise HearthError as `open` does where it is not given."""
+
+        def ask() -> None:
+            with self.open(repository.name, repository.commit, file, 0, 1):
+                pass
+
+        self.patience.call(ask, self._wait)
+
+    def read(self, repository: Repository, file: RemoteFile) -> bytes:
+        """A small file, whole; it is not compared with its checksum.
+
+        Raises:
+            FileNotAsListed: it has another length.
+            HearthError: whatever `open` raises, after some patience.
+        """
+
+        def ask() -> bytes:
+            data = b""
+            with (
+                self.open(repository.name, repository.commit, file, 0, file.bytes) as response,
+                transport_errors(response.url.host),
+            ):
+                for piece in response.iter_bytes():
+                    data += piece
+                    if len(data) > file.bytes:
+                        break
+            if len(data) < file.bytes:
+                raise HubFailed(host=response.url.host, reason=tr("it ends too early"))
+            if len(data) > file.bytes:
+                reason = tr("it has another length")
+                raise FileNotAsListed(repository=repository.name, file=file.path, reason=reason)
+            return data
+
+        return self.patience.call(ask, self._wait)
+
     @cached_property
     def _api(self) -> HfApi:
         session()
@@ -198,7 +235,7 @@ def _licence(info: ModelInfo) -> str:
     if card is None:
         return ""
     named = card.get("license_name") or card.get("license") or ""
-    return named if isinstance(named, str) else ""
+    return " ".join(named.split())[:_MOST_LICENCE] if isinstance(named, str) else ""
 
 
 def _model_type(info: ModelInfo) -> str:

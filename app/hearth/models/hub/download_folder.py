@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,8 +19,8 @@ import msgspec
 
 from hearth.errors import DownloadBusy, HearthError, ModelFileInvalid, writing_failed
 from hearth.i18n import tr
-from hearth.model_folder.held_folder import FolderHeld, held_folder
-from hearth.model_folder.json_file import read_json
+from hearth.model_folder.held_folder import FolderHeld, held_folder, is_held
+from hearth.model_folder.json_file import read_json, write_json
 from hearth.models.hub.choices import Choice, Format, check_paths
 from hearth.models.hub.partial_file import PartialFile
 from hearth.models.hub.repository import RemoteFile, check_repository_name
@@ -47,6 +46,16 @@ class Failure(msgspec.Struct, frozen=True):
 
     code: str
     params: dict[str, Any]
+
+    @property
+    def error(self) -> HearthError:
+        """One that can be put into words, whatever somebody else has written."""
+        try:
+            error = HearthError.from_code(self.code, self.params)
+            str(error)
+        except (LookupError, TypeError, ValueError):
+            return HearthError(detail=self.code)
+        return error
 
 
 class DownloadJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +100,11 @@ class DownloadFolder:
     def id(self) -> str:
         return self.path.name
 
+    @property
+    def has_job(self) -> bool:
+        """Whether something is to be fetched into it."""
+        return (self.path / _JOB).exists()
+
     def read(self) -> DownloadJob:
         """Raises ModelFileInvalid where there is no job, or one that Hearth has not written: the folder may be anybody's."""
         job = read_json(self.path / _JOB, DownloadJob, _MAX_BYTES)
@@ -110,18 +124,10 @@ class DownloadFolder:
         Raises:
             DiskFull, HomeUnwritable: it cannot be written.
         """
-        temporary = self.path / f"{_JOB}.{os.getpid()}.tmp"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(msgspec.json.encode(job))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path / _JOB)
+            write_json(self.path / _JOB, job)
         except OSError as error:
             raise writing_failed(self.path, error) from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -148,13 +154,7 @@ class DownloadFolder:
 
     def is_held(self) -> bool:
         """Whether somebody fetches it at this moment."""
-        try:
-            with held_folder(self.path):
-                return False
-        except FolderHeld:
-            return True
-        except OSError:
-            return False
+        return is_held(self.path)
 
     def bytes_done(self, job: DownloadJob) -> int:
         """What is there of it, as far as the disk tells. Reads no file's content but the notes."""

@@ -107,6 +107,7 @@ class PartialFile:
             return None
         with self._path.open("r+b") as stream:
             os.fsync(stream.fileno())  # a power cut must not leave a listed model with empty files
+        check()  # that may take long: meanwhile somebody may have stopped, and even deleted, the whole
         target.parent.mkdir(parents=True, exist_ok=True)
         self._path.replace(target)
         self._note.unlink(missing_ok=True)

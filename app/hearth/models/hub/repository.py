@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -59,6 +61,18 @@ def parse_repository(text: str) -> tuple[str, str]:
     if len(revision) > 200 or not revision.isprintable():
         raise RepositoryNameInvalid(name=text[:200])
     return name, revision
+
+
+def repository_in(text: str, hosts: Collection[str]) -> str | None:
+    """The repository that `text` names as `organization/name`, or by the address of a page on one of the hosts."""
+    text = text.strip()
+    try:
+        address = urlsplit(text if "://" in text else f"https://{text}")
+    except ValueError:
+        return None
+    if address.netloc.lower() in hosts:
+        text = "/".join(address.path.strip("/").split("/")[:2])
+    return text if text.count("/") == 1 and is_repository_name(text) else None
 
 
 def check_repository_name(name: str) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TypeVar
 
 import msgspec
 from huggingface_hub import ModelInfo
@@ -17,6 +21,10 @@ log = logging.getLogger(__name__)
 
 _LOOKED_AT = 100
 _AT_ONCE = 6
+_LISTEN_SECONDS = 0.1  # to Ctrl+C, where a thread that waits does not hear it
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -59,8 +67,7 @@ def search(hub: HubClient, words: str, model_types: Collection[str], limit: int)
         formats = kinds(names, kind if isinstance(kind, str) else "", model_types)
         if formats:
             fitting.append((info, tuple(sorted(formats))))
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="search") as pool:
-        return list(pool.map(lambda pair: _found(hub, pair[0], pair[1], model_types), fitting[:limit]))
+    return _in_parallel(lambda pair: _found(hub, pair[0], pair[1], model_types), fitting[:limit])
 
 
 def _found(
@@ -84,3 +91,33 @@ def _choices(hub: HubClient, name: str, model_types: Collection[str]) -> tuple[C
     except HearthError as error:
         log.info("The files of %s are not known: %s", name, error)
         return ()
+
+
+def _in_parallel(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """What `work` gives for each item, several at once. Nobody is waited for once this is interrupted, or one has failed."""
+    waiting = deque(enumerate(items))
+    results: SimpleQueue[tuple[int, Result | Exception]] = SimpleQueue()
+
+    def run() -> None:
+        with suppress(IndexError):
+            while True:
+                index, item = waiting.popleft()
+                try:
+                    results.put((index, work(item)))
+                except Exception as error:  # noqa: BLE001 (raised again on the thread that waits)
+                    results.put((index, error))
+
+    for number in range(min(_AT_ONCE, len(items))):
+        # Daemons: a pool's threads would keep the program from ending while the hub lets them wait.
+        Thread(target=run, name=f"search-{number}", daemon=True).start()
+    found: dict[int, Result] = {}
+    try:
+        while len(found) < len(items):
+            with suppress(Empty):
+                index, result = results.get(timeout=_LISTEN_SECONDS)
+                if isinstance(result, Exception):
+                    raise result
+                found[index] = result
+    finally:
+        waiting.clear()
+    return [found[index] for index in range(len(items))]

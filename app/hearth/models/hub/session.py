@@ -27,6 +27,7 @@ from hearth.offline import is_offline
 _TIMEOUT = httpx2.Timeout(connect=10.0, read=30.0, write=30.0, pool=None)
 # Of the header RateLimit (draft-ietf-httpapi-ratelimit-headers): nothing remains, and for how many seconds.
 _USED_UP = re.compile(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")  # before what the system says
 _TRY_AGAIN = (408, 429, 500, 502, 503, 504)
 
 
@@ -74,7 +75,8 @@ def transport_errors(where: str) -> Iterator[None]:
     try:
         yield
     except httpx2.TransportError as error:
-        raise HubUnreachable(host=where, reason=str(error) or type(error).__name__) from error
+        reason = _ERRNO.sub("", str(error)) or type(error).__name__
+        raise HubUnreachable(host=where, reason=reason) from error
     except (httpx2.RequestError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise HubFailed(host=where, reason=str(error) or type(error).__name__) from error
 

@@ -105,12 +105,13 @@ def _read(app: AppFolder, file: Path) -> _Model | None:
     text = app.text(file, _YAML_MAX_BYTES)
     if not text:
         return None
-    import yaml  # late: only who has Jan needs it
+    from yaml import YAMLError  # late: only who has Jan needs it
+
+    from hearth.models.other_apps.plain_yaml import read_yaml
 
     try:
-        # The loader in Python: the one in C, which msgspec would take, crashes at deep nesting.
-        return msgspec.convert(yaml.load(text, yaml.SafeLoader), _Model)
-    except (msgspec.ValidationError, yaml.YAMLError, RecursionError, ValueError) as error:
+        return msgspec.convert(read_yaml(text), _Model)
+    except (msgspec.ValidationError, YAMLError, RecursionError, ValueError) as error:
         log.info("%s is left out: %s", file, error)
         return None
 

@@ -34,7 +34,7 @@ def gemma3(checkpoint: Checkpoint) -> Decoder:
     """
     checkpoint = checkpoint.with_defaults(_DEFAULTS)
     if checkpoint.config.get("use_bidirectional_attention"):
-        raise ArchitectureUnsupported(name=checkpoint.folder.name, reason=tr("it writes no text"))
+        raise ArchitectureUnsupported(name=checkpoint.name, reason=tr("it writes no text"))
     layers = [_layer(checkpoint, number) for number in range(layer_count(checkpoint))]
     return gemma_decoder(checkpoint, "gemma3_text", layers)
 

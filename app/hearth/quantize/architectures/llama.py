@@ -16,6 +16,7 @@ _ACTIVATIONS = {
     "gelu_pytorch_tanh": Activation.GELU_TANH,
     "gelu_new": Activation.GELU_TANH,
 }
+_ORIGINAL_LENGTH = "original_max_position_embeddings"
 # Far more than any model has.
 _MOST_HEADS, _MOST_CHANNELS = 1 << 12, 1 << 12
 
@@ -96,7 +97,7 @@ def activation(checkpoint: Checkpoint) -> Activation:
         return _ACTIVATIONS[name]
     except KeyError:
         reason = tr("it has the activation “{name}”", name=name[:40])
-        raise ArchitectureUnsupported(name=checkpoint.folder.name, reason=reason) from None
+        raise ArchitectureUnsupported(name=checkpoint.name, reason=reason) from None
 
 
 def rows(checkpoint: Checkpoint, module: str, times: float = 1.0) -> Rows:
@@ -112,6 +113,7 @@ def norm(checkpoint: Checkpoint, module: str, plus: float = 0.0, times: float = 
 
 def rotary(checkpoint: Checkpoint, parameters: dict[str, Any] | None = None) -> Rope:
     """The rotary positions; those of the configuration, in its older or newer form, unless others are given."""
+    length = checkpoint.count("max_position_embeddings")
     if parameters is None:
         parameters = {
             "rope_theta": checkpoint.number("rope_theta", 10000.0),
@@ -119,9 +121,10 @@ def rotary(checkpoint: Checkpoint, parameters: dict[str, Any] | None = None) -> 
             **checkpoint.mapping("rope_scaling"),
             **checkpoint.mapping("rope_parameters"),
         }
-    length = checkpoint.count("max_position_embeddings")
-    original = checkpoint.count("original_max_position_embeddings", length)
-    return rope(parameters, head_dim(checkpoint), length, original, checkpoint.folder.name)
+        if checkpoint.config.get(_ORIGINAL_LENGTH) is not None:
+            # As in transformers, what stands beside the parameters comes before what stands among them.
+            parameters[_ORIGINAL_LENGTH] = checkpoint.count(_ORIGINAL_LENGTH)
+    return rope(parameters, head_dim(checkpoint), length, checkpoint.name)
 
 
 def head_count(checkpoint: Checkpoint) -> int:

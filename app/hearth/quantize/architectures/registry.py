@@ -75,4 +75,4 @@ def _unknown(checkpoint: Checkpoint) -> ArchitectureUnsupported:
         )
     else:
         reason = tr("{what}; the nearest is “{nearest}”", what=reason, nearest=nearest)
-    return ArchitectureUnsupported(name=checkpoint.folder.name, reason=reason)
+    return ArchitectureUnsupported(name=checkpoint.name, reason=reason)

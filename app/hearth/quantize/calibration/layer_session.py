@@ -58,7 +58,7 @@ class LayerSession:
         graph.node("Identity", [residual.settle("sum")], OUTPUT)
         for name in dict.fromkeys([OUTPUT, *(product.source for product in writer.products.values())]):
             graph.output(name, TensorProto.FLOAT, [*shape[:2], f"{name}_channels"])
-        session = PieceSession(graph.model_without_weights(), checkpoint.folder.name, threads)
+        session = PieceSession(graph.model_without_weights(), checkpoint.name, threads)
         caches = {past_name(number, kind): present_name(number, kind) for kind in KINDS}
         return cls(session, writer.products, caches, dict(map(_whole, graph.weights)))
 

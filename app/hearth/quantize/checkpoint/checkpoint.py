@@ -12,6 +12,7 @@ import msgspec
 from hearth.errors import CheckpointUnsupported, ModelFileInvalid, ModelFileMissing, ModelFolderMissing
 from hearth.i18n import tr
 from hearth.model_folder.confinement import Confinement
+from hearth.model_folder.hub_cache import readable_name
 from hearth.model_folder.json_file import read_json
 from hearth.quantize.checkpoint.packed_tensor import PackedTensor
 from hearth.quantize.checkpoint.packing import SETTINGS, read_packing, unpacked_names
@@ -83,6 +84,11 @@ class Checkpoint:
     def with_defaults(self, defaults: Mapping[str, Any]) -> Checkpoint:
         """The same, with settings that `config.json` may leave out."""
         return replace(self, config={**defaults, **self.config})
+
+    @property
+    def name(self) -> str:
+        """For errors."""
+        return readable_name(self.folder)
 
     @property
     def model_type(self) -> str:
@@ -180,5 +186,7 @@ def _weight_files(confinement: Confinement) -> tuple[list[Path], Callable[[Path]
         if file is not None:
             return [file], read
     if any(confinement.folder.glob("*.gguf")):
-        raise CheckpointUnsupported(name=confinement.folder.name, reason=tr("it is quantized already"))
+        raise CheckpointUnsupported(
+            name=readable_name(confinement.folder), reason=tr("it is quantized already")
+        )
     raise ModelFileMissing(folder=str(confinement.folder), file=_SINGLE)

@@ -11,6 +11,7 @@ import numpy as np
 
 from hearth.errors import CheckpointUnsupported, ModelFileInvalid
 from hearth.i18n import tr
+from hearth.model_folder.hub_cache import readable_name
 from hearth.quantize.checkpoint.packed_tensor import BITS, PER_WORD, PackedTensor
 from hearth.quantize.checkpoint.stored_tensor import StoredTensor
 
@@ -81,10 +82,10 @@ def _check(folder: Path, settings: Packing) -> None:
             "it is quantized already, in a way that Hearth does not know ({kind})",
             kind=(f"{method}, {kind}" if method in _METHODS else method)[:60],
         )
-        raise CheckpointUnsupported(name=folder.name, reason=reason)
+        raise CheckpointUnsupported(name=readable_name(folder), reason=reason)
     if settings.bits != BITS:
         reason = tr("it is quantized already, to {bits} bits; of such only 4 are read", bits=settings.bits)
-        raise CheckpointUnsupported(name=folder.name, reason=reason)
+        raise CheckpointUnsupported(name=readable_name(folder), reason=reason)
 
 
 def _packed(
@@ -110,7 +111,7 @@ def _packed(
     block = min(_LARGEST_BLOCK, group & -group)
     if block < _SMALLEST_BLOCK:
         reason = tr("it is quantized already, in groups of {size} numbers", size=group)
-        raise CheckpointUnsupported(name=folder.name, reason=reason)
+        raise CheckpointUnsupported(name=readable_name(folder), reason=reason)
     order = tensors.get(f"{module}.g_idx")
     if not is_awq and groups > 1 and (order is not None or settings.desc_act):
         _check_order(folder, order, columns, group)
@@ -139,4 +140,4 @@ def _check_order(folder: Path, order: StoredTensor | None, columns: int, group: 
     if order is not None and order.shape == (columns,) and np.array_equal(order.read()[0], expected):
         return
     reason = tr("its numbers are quantized in the order of their weight (desc_act), which no graph can keep")
-    raise CheckpointUnsupported(name=folder.name, reason=reason)
+    raise CheckpointUnsupported(name=readable_name(folder), reason=reason)

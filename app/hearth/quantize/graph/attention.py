@@ -134,7 +134,7 @@ def _check(writer: Writer, part: Attention) -> None:
             rotated=rotated,
             step=_HEAD_STEP,
         )
-        raise ArchitectureUnsupported(name=writer.checkpoint.folder.name, reason=reason)
+        raise ArchitectureUnsupported(name=writer.checkpoint.name, reason=reason)
 
 
 def _normed(writer: Writer, name: str, packed: str, part: Attention) -> list[str]:

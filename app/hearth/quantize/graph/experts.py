@@ -130,4 +130,4 @@ def _floats(writer: Writer, weight: FloatWeight) -> str:
 
 
 def _unsupported(writer: Writer, reason: str) -> ArchitectureUnsupported:
-    return ArchitectureUnsupported(name=writer.checkpoint.folder.name, reason=reason)
+    return ArchitectureUnsupported(name=writer.checkpoint.name, reason=reason)

@@ -28,10 +28,12 @@ class Graph:
         weights: what goes into the file of weights, in this order.
         seams: where the graph can be cut: the sum that runs through all layers and what is yet to be added to it, empty
             where nothing is; before each layer, after the last, and after the norm that follows.
+        matrices: the modules whose matrices are among the weights; what a recipe may name.
     """
 
     weights: list[Weight] = field(default_factory=list)
     seams: list[tuple[str, str]] = field(default_factory=list)
+    matrices: list[str] = field(default_factory=list)
     _nodes: list[onnx.NodeProto] = field(default_factory=list)
     _inputs: list[onnx.ValueInfoProto] = field(default_factory=list)
     _outputs: list[onnx.ValueInfoProto] = field(default_factory=list)

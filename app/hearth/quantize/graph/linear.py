@@ -102,6 +102,7 @@ def matrix_weight(writer: Writer, name: str, matrix: Source, scheme: Scheme | No
 
     It is not yet in the graph.
     """
+    writer.graph.matrices.append(name)
     packed = packed_scheme(matrix) if writer.keeps_packed and isinstance(matrix, Matrix) else None
     scheme = packed or scheme or writer.recipe.scheme_for(name)
     rows, columns = matrix.rows, matrix.columns

@@ -46,7 +46,7 @@ class LayeredReference:
         # The last token of each predicts nothing that is known.
         self._windows = [window[:-1] for window in windows]
         self._threads = threads
-        self._name = checkpoint.folder.name
+        self._name = checkpoint.name
         self._graph = decoder_graph(decoder, checkpoint, FLOAT32)
         places, _ = lay_out(self._graph.weights)
         self._model = self._graph.model(places)

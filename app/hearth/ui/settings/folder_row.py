@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QDir, QSize, Qt, QUrl, Slot
-from PySide6.QtGui import QDesktopServices, QPainter, QPaintEvent
+from PySide6.QtCore import QDir, Qt, QUrl, Slot
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from hearth.i18n import tr
+from hearth.ui.elided_label import ElidedLabel
 from hearth.ui.settings.page import heading_label
 from hearth.ui.theme import Space
 
@@ -25,7 +26,7 @@ class FolderRow(QFrame):
         self.setProperty("kind", "card")
         self.path = Path()
         self._heading = heading_label(title, self)
-        self._path = _PathLabel(self)
+        self._path = ElidedLabel(self)
         self._state = QLabel(self)
         self._state.setWordWrap(True)
         self._state.setTextFormat(Qt.TextFormat.PlainText)
@@ -70,30 +71,3 @@ class FolderRow(QFrame):
     @Slot()
     def _on_open(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.path)))
-
-
-class _PathLabel(QWidget):
-    """A path in one line; what does not fit is left out of its middle."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._text = ""
-
-    def show_text(self, text: str) -> None:
-        self._text = text
-        self.setToolTip(text)
-        self.setAccessibleName(text)
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        metrics = self.fontMetrics()
-        return QSize(metrics.horizontalAdvance(self._text), metrics.height())
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(0, self.fontMetrics().height())
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        text = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideMiddle, self.width())
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
-        painter.end()

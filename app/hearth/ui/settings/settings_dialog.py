@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -32,7 +31,7 @@ from PySide6.QtWidgets import (
 
 from hearth import i18n, paths
 from hearth.config import Config
-from hearth.errors import ConfigInvalid, ConfigUnknownKey, HearthError, ModelFolderMissing
+from hearth.errors import ConfigInvalid, ConfigUnknownKey, ModelFolderMissing
 from hearth.i18n import tr
 from hearth.ui import theme
 from hearth.ui.banner import Banner
@@ -49,7 +48,6 @@ from hearth.ui.wording import error_text
 if TYPE_CHECKING:
     from hearth.services.hearth import Hearth
 
-_log = logging.getLogger(__name__)
 
 _SIZE = QSize(760, 600)
 _LEAST_SIZE = QSize(560, 380)
@@ -266,8 +264,6 @@ class SettingsDialog(QDialog):
 
     @Slot(object)
     def _show_error(self, error: Exception) -> None:
-        if not isinstance(error, HearthError):
-            _log.error("a setting could not be changed", exc_info=error)
         of_the_file = isinstance(error, ConfigInvalid | ConfigUnknownKey)
         self.banner.show_message(error_text(error), tr("Open the File") if of_the_file else "")
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.banner.text()))

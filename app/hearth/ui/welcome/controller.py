@@ -26,10 +26,12 @@ class WelcomeController(QObject):
     Signals:
         shown: it has come on view.
         finished: it was read, or put away.
+        model_wanted: after it was read, a model for this machine shall be found.
     """
 
     shown = Signal()
     finished = Signal()
+    model_wanted = Signal()
 
     def __init__(self, pages: QStackedWidget, tasks: Tasks, parent: QObject) -> None:
         super().__init__(parent)
@@ -59,6 +61,8 @@ class WelcomeController(QObject):
             widget = Welcome(self._pages)
             widget.language_chosen.connect(self._choose_language)
             widget.finished.connect(self._on_finished)
+            widget.machine.model_wanted.connect(self._on_finished)
+            widget.machine.model_wanted.connect(self.model_wanted)
             self.widget = widget
             self._pages.addWidget(widget)
             self._measure(widget)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QLocale, Qt
+from PySide6.QtCore import QLocale, Qt, Signal
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QWidget
 
 from hearth.i18n import mark, ntr, tr
 from hearth.models.fit import Fit
@@ -26,7 +26,12 @@ class MachinePage(WelcomePage):
 
     Attributes:
         values: the words beside each name, by a key: “processor”, “memory”, and each Fit.
+
+    Signals:
+        model_wanted: a model for this machine shall be found.
     """
+
+    model_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(
@@ -66,6 +71,10 @@ class MachinePage(WelcomePage):
             ),
             Space.S,
         )
+        self.find_button = QPushButton(tr("Find a Model for This Machine…"), self)
+        self.find_button.clicked.connect(self.model_wanted)
+        self.column.addSpacing(Space.S)
+        self.column.addWidget(self.find_button, 0, Qt.AlignmentFlag.AlignLeft)
         self.end()
         self.values["processor"].setText(tr("Measuring this machine…"))
         theme.theme().changed.connect(self._restyle)

@@ -77,7 +77,8 @@ class Welcome(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            (self.back if self.back.hasFocus() else self.next).click()
+            others = (self.back, self.machine.find_button)
+            next((button for button in others if button.hasFocus()), self.next).click()
         elif event.key() == Qt.Key.Key_Escape:
             self._on_back()
         elif event.key() in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):

@@ -1,0 +1,134 @@
+"""What the wizard has done off the main thread: the hub asked, the machine measured, installs added, models measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Lock
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from hearth.models.catalogue import CatalogueEntry
+from hearth.quantize.recipe_file import DEFAULT_RECIPE
+from hearth.services.install_events import InstallStatus
+from hearth.services.model_forms import Form, FoundModel, Judged, ModelForms
+from hearth.ui.tasks import Lane, Result, Task, Tasks, Unwanted
+
+if TYPE_CHECKING:
+    from hearth.model_folder.speed import SpeedReport
+    from hearth.models.registry import ModelEntry
+    from hearth.services.hearth import Hearth
+    from hearth.services.model_fit import Fits
+
+
+class AddModelWork:
+    """Each method starts a job, whose callbacks the caller attaches. Asked again, an older answer is not given any more."""
+
+    def __init__(self, hearth: Hearth, tasks: Tasks, owner: QObject) -> None:
+        self._hearth = hearth
+        self._tasks = tasks
+        self._owner = owner
+        self._closed = Event()
+        self._stop_measuring = Event()
+        self._measured_fits: Fits | None = None
+        self._lock = Lock()
+
+    def close(self) -> None:
+        """Nobody waits for an answer any more."""
+        self._closed.set()
+        self.stop_measuring()
+
+    def judge(self) -> Task[list[Judged]]:
+        """How each model of the catalogue fits this machine."""
+
+        def job() -> list[Judged]:
+            from hearth.services.model_advice import judge
+
+            return judge(self._fits())
+
+        return self._run(job, "judge")
+
+    def search(self, words: str) -> Task[list[FoundModel]]:
+        """What the hub has for these words."""
+
+        def job() -> list[FoundModel]:
+            from hearth.services.model_advice import search
+
+            return search(words, self._fits(), wait=self._wait)
+
+        return self._run(job, "search")
+
+    def look(self, source: CatalogueEntry | str) -> Task[ModelForms]:
+        """The forms that a model can be had in."""
+        hearth = self._hearth
+
+        def job() -> ModelForms:
+            from hearth.models.hub.names_on_the_way import taken_names
+            from hearth.services.model_advice import forms_of
+
+            return forms_of(source, self._fits(), taken_names(hearth.models), wait=self._wait)
+
+        return self._run(job, "look")
+
+    def log_in(self, token: str) -> Task[str]:
+        """Keep the token for the hub; the account's name."""
+
+        def job() -> str:
+            from hearth.services import hub
+
+            return hub.log_in(token)
+
+        return self._run(job, "token")
+
+    def add(self, form: Form, recipe: str, name: str) -> Task[InstallStatus]:
+        """Have the model brought."""
+        installs = self._hearth.installs
+
+        def job() -> InstallStatus:
+            status = installs.add(form.repository, form.choice, name=name, recipe=recipe or DEFAULT_RECIPE)
+            installs.start()
+            return status
+
+        return self._run(job, "add")
+
+    def expect_speed(self, entry: ModelEntry) -> Task[float]:
+        """Tokens a second that the model should write here."""
+
+        def job() -> float:
+            from hearth.services.model_advice import expected_speed
+
+            return expected_speed(entry, self._fits())
+
+        return self._run(job, "speed")
+
+    def measure(self, entry: ModelEntry, tell: Callable[[int, int], None]) -> Task[SpeedReport]:
+        """How fast the model is; `tell` is called on the worker's thread."""
+        stop = self._stop_measuring = Event()
+
+        def job() -> SpeedReport:
+            from hearth.services.model_manager import ModelManager
+
+            return ModelManager(self._hearth).measure(entry.name, progress=tell, cancelled=stop.is_set)
+
+        return self._run(job, "measure")
+
+    def stop_measuring(self) -> None:
+        """Measuring ends with MeasuringCancelled."""
+        self._stop_measuring.set()
+
+    def _run(self, job: Callable[[], Result], view: str) -> Task[Result]:
+        return self._tasks.run(job, owner=self._owner, view=f"add-model-{view}", lane=Lane.FILES)
+
+    def _fits(self) -> Fits:
+        """Estimates for this machine, which is measured at the first call; worker thread."""
+        from hearth.services.model_fit import Fits
+
+        with self._lock:
+            if self._measured_fits is None:
+                self._measured_fits = Fits.open(self._hearth.config)
+            return self._measured_fits
+
+    def _wait(self, seconds: float) -> None:
+        """Wait before the hub is asked once more; worker thread."""
+        if self._closed.wait(seconds):
+            raise Unwanted

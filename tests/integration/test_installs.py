@@ -1,0 +1,611 @@
+"""Models on their way from the hub to where they answer: what is there in the end, whatever stops it in between."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Condition, Event, Thread
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+from disks import enlarge, small_disk
+from golden_checkpoint import golden_checkpoint
+from hearth.errors import (
+    CheckpointMissing,
+    DownloadBusy,
+    InstallBusy,
+    InstallNotFound,
+    ModelFolderMissing,
+    ModelNameInvalid,
+    ModelNameOnItsWay,
+    ModelNameTaken,
+    QuantizeCrashed,
+    QuantizeRoom,
+    RecipeUnknown,
+    RepositoryGated,
+)
+from hearth.models.hub.checkpoints import Checkpoints
+from hearth.models.hub.choices import Format, choose
+from hearth.models.hub.download_folder import Failure
+from hearth.models.hub.install_folder import InstallFolders, Wanted
+from hearth.models.hub.patience import Patience
+from hearth.models.registry import ModelRegistry
+from hearth.services.downloads import Downloads
+from hearth.services.hearth import Hearth
+from hearth.services.hub import look
+from hearth.services.install_events import (
+    InstallDone,
+    InstallEvent,
+    InstallRemoved,
+    InstallState,
+    InstallStatus,
+    InstallStep,
+)
+from hearth.services.installs import Installs
+from hub_repositories import CHECKPOINT, GENAI, PIECE, pull, queue, small_repositories
+from hub_server import HubRepository, HubServer
+
+REPOSITORY = "org/Tiny-Llama"
+DOWNLOAD, QUANTIZE, REPORT, CHECK = InstallStep
+ALL_STEPS = (DOWNLOAD, QUANTIZE, REPORT, CHECK)
+RECIPE = "int8"
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, HubRepository]:
+    """The small ones, and a real checkpoint."""
+    folder = tmp_path_factory.mktemp("hub")
+    source = golden_checkpoint("llama3", folder)
+    files = {file.name: file.read_bytes() for file in source.iterdir()}
+    return small_repositories(folder / "model") | {
+        REPOSITORY: HubRepository(files, config={"model_type": "llama"})
+    }
+
+
+@pytest.fixture
+def server(repositories: dict[str, HubRepository], monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    with HubServer(repositories) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        monkeypatch.delenv("HEARTH_HUB_TOKEN", raising=False)
+        monkeypatch.setattr("hearth.models.hub.fetch.PIECE_BYTES", PIECE)
+        monkeypatch.setattr(
+            "hearth.models.hub.client.PATIENCE", Patience(first_seconds=0.001, longest_seconds=0.01)
+        )
+        yield server
+
+
+@pytest.fixture
+def models(hearth_home: Path) -> ModelRegistry:
+    return ModelRegistry(hearth_home / "models")
+
+
+class Desk:
+    """Installs with all that they tell, as a window keeps it.
+
+    Attributes:
+        events: in order.
+        on_event: called for each one, on its thread.
+    """
+
+    def __init__(self, models: ModelRegistry) -> None:
+        self.models = models
+        self.downloads = Downloads(models)
+        self.installs = Installs(models, self.downloads)
+        self.events: list[InstallEvent] = []
+        self.on_event: Callable[[InstallEvent], None] = lambda _event: None
+        self._news = Condition()
+        self.installs.changes.subscribe(self._hear)
+
+    def _hear(self, event: InstallEvent) -> None:
+        with self._news:
+            self.events.append(event)
+            self._news.notify_all()
+        self.on_event(event)
+
+    def add(self, repository: str = REPOSITORY, name: str = "tiny", **more: Any) -> InstallStatus:
+        offer = look(repository)
+        more.setdefault("recipe", RECIPE)
+        return self.installs.add(offer.repository, choose(repository, offer.choices), name=name, **more)
+
+    def wait(self, fits: Callable[[InstallEvent], bool], since: int = 0) -> InstallEvent:
+        """The first event that fits, among those told since then, or to come."""
+        with self._news:
+            while True:
+                for event in self.events[since:]:
+                    if fits(event):
+                        return event
+                since = len(self.events)
+                assert self._news.wait(120), self.installs.list()
+
+    def wait_at(self, step: InstallStep, state: InstallState = InstallState.RUNNING) -> None:
+        self.wait(
+            lambda event: isinstance(event, InstallStatus) and (event.step, event.state) == (step, state)
+        )
+
+    def wait_done(self) -> InstallDone:
+        done = self.wait(lambda event: isinstance(event, InstallDone))
+        assert isinstance(done, InstallDone)
+        return done
+
+    def at(self, install: str) -> InstallStatus:
+        return next(status for status in self.installs.list() if status.id == install)
+
+    def close(self) -> None:
+        self.installs.close()
+        self.downloads.close()
+
+    def restarted(self) -> Desk:
+        """As a new start of the program finds it; nothing is begun yet."""
+        self.close()
+        return Desk(self.models)
+
+    def finish_nothing(self) -> None:
+        """Start, and wait until the thread has looked."""
+        self.installs.start()
+        self.close()
+
+    def finish(self) -> InstallDone:
+        self.installs.start()
+        return self.wait_done()
+
+
+@pytest.fixture
+def desk(models: ModelRegistry) -> Iterator[Desk]:
+    desk = Desk(models)
+    yield desk
+    desk.close()
+
+
+def stop_at(desk: Desk, step: InstallStep, act: Callable[[str], None]) -> None:
+    """Act as soon as the step runs."""
+
+    def look_at(event: InstallEvent) -> None:
+        if (
+            isinstance(event, InstallStatus)
+            and (event.step, event.state) == (step, InstallState.RUNNING)
+            and (event.done or step is not DOWNLOAD)
+        ):
+            desk.on_event = lambda _event: None
+            act(event.id)
+
+    desk.on_event = look_at
+
+
+def fetched_bytes(server: HubServer) -> int:
+    return sum(asked.end - asked.start for asked in server.asked)
+
+
+def leftovers(models: ModelRegistry) -> list[str]:
+    return sorted(path.name for path in models.root.iterdir()) if models.root.exists() else []
+
+
+def test_a_checkpoint_is_fetched_quantized_and_answers(server: HubServer) -> None:
+    hearth = Hearth.open()
+    events: list[InstallEvent] = []
+    done = Event()
+
+    def hear(event: InstallEvent) -> None:
+        events.append(event)
+        if isinstance(event, InstallDone):
+            done.set()
+
+    hearth.installs.changes.subscribe(hear)
+    offer = look(REPOSITORY)
+    added = hearth.installs.add(offer.repository, offer.choices[0], recipe=RECIPE)
+    assert (added.name, added.steps, added.step) == ("tiny-llama", ALL_STEPS, DOWNLOAD)
+    assert (added.state, added.format) == (InstallState.QUEUED, Format.CHECKPOINT)
+    hearth.installs.start()
+    assert done.wait(120)
+    last = events[-1]
+    assert isinstance(last, InstallDone)
+    assert (last.id, last.entry.name) == (added.id, "tiny-llama")
+    assert last.entry.manifest.revision == server.repositories[REPOSITORY].commit
+    assert last.entry.manifest.quality is not None
+    hearth.pool.load("tiny-llama").wait_ready()
+    hearth.models.verify("tiny-llama")
+    running = [event for event in events if isinstance(event, InstallStatus)]
+    seen = [event.step for event in running if event.state is InstallState.RUNNING]
+    assert [step for step in InstallStep if step in seen] == list(ALL_STEPS)
+    assert seen == sorted(seen, key=list(ALL_STEPS).index)
+    assert {event.id for event in running} == {added.id}
+    assert hearth.installs.list() == []
+    hearth.close()
+    assert leftovers(hearth.models) == ["tiny-llama"]
+
+
+@pytest.mark.timeout(300)
+def test_paused_in_each_step_it_stays_paused_over_a_restart_and_goes_on_where_it_was(
+    server: HubServer, models: ModelRegistry
+) -> None:
+    server.pace = 0.5
+    desk = Desk(models)
+    install = desk.add().id
+    left = 0
+    for step in ALL_STEPS:
+        stop_at(desk, step, desk.installs.pause)
+        desk.installs.start()
+        desk.wait(lambda event: isinstance(event, InstallStatus) and event.state is InstallState.PAUSED)
+        desk = desk.restarted()
+        desk.installs.start()
+        paused = desk.at(install)
+        assert paused.state is InstallState.PAUSED
+        assert paused.step is (DOWNLOAD if step is DOWNLOAD else QUANTIZE)
+        if step is DOWNLOAD:
+            left = paused.total - paused.done
+            server.asked.clear()
+            server.pace = 0.0
+        if step in (REPORT, CHECK):
+            assert paused.done == paused.total > 0
+        assert models.list() == []
+        assert desk.events == []
+        desk.installs.resume(install)
+    assert desk.finish().entry.name == "tiny"
+    assert 0 < fetched_bytes(server) == left
+    desk.close()
+    assert leftovers(models) == ["tiny"]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("step", ALL_STEPS)
+def test_cancelled_in_any_step_nothing_is_left(server: HubServer, desk: Desk, step: InstallStep) -> None:
+    server.pace = 0.01
+    install = desk.add().id
+    stop_at(desk, step, desk.installs.cancel)
+    desk.installs.start()
+    desk.wait(lambda event: event == InstallRemoved(install))
+    assert desk.installs.list() == []
+    assert leftovers(desk.models) == []
+    with pytest.raises(InstallNotFound):
+        desk.installs.pause(install)
+
+
+def test_what_does_not_run_is_cancelled_at_once(server: HubServer, desk: Desk) -> None:
+    first, second = desk.add(), desk.add(name="second")
+    desk.installs.pause(first.id)
+    assert {status.state for status in desk.installs.list()} == {
+        InstallState.PAUSED
+    }  # they share the download
+    desk.installs.cancel(first.id)
+    assert [status.id for status in desk.installs.list()] == [second.id]
+    assert leftovers(desk.models) == [".downloads", ".installs"]
+    desk.installs.cancel(second.id)
+    assert desk.installs.list() == []
+    assert leftovers(desk.models) == []
+    assert server.asked == []
+
+
+def test_a_cancelling_that_was_cut_short_is_finished_by_the_next_start(server: HubServer, desk: Desk) -> None:
+    install = desk.add().id
+    folder = InstallFolders(desk.models.root / ".installs").of("tiny")
+    folder.write(msgspec.structs.replace(folder.read(), wanted=Wanted.REMOVED))
+    again = desk.restarted()
+    again.installs.start()
+    again.wait(lambda event: event == InstallRemoved(install))
+    assert leftovers(desk.models) == []
+    again.close()
+
+
+GOES_ON = """
+import time
+import hearth.models.hub.fetch as fetch
+from hearth.services.hearth import Hearth
+fetch.PIECE_BYTES = 4096
+hearth = Hearth.open()
+hearth.installs.start()
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+@pytest.mark.timeout(300)
+def test_killed_while_it_fetches_and_while_it_quantizes_it_goes_on(
+    server: HubServer, models: ModelRegistry
+) -> None:
+    desk = Desk(models)
+    install = desk.add().id
+    whole = desk.at(install).total
+    desk.close()
+    server.pace = 0.01
+    half = Event()
+    server.on_sent = lambda sent: half.set() if sent > whole // 2 else None
+    kill_when(half.is_set)
+    server.pace, server.on_sent = 0.0, lambda _sent: None
+    stopped = Desk(models).at(install)
+    assert (stopped.step, stopped.state) == (DOWNLOAD, InstallState.QUEUED)
+    assert 0 < stopped.done < whole
+    server.asked.clear()
+    kill_when(lambda: models.work_folder("tiny").exists())
+    assert fetched_bytes(server) == whole - stopped.done
+    server.asked.clear()
+    desk = Desk(models)
+    while (
+        stopped := desk.at(install)
+    ).elsewhere:  # the process that quantizes ends a moment after its caller
+        time.sleep(0.01)
+    assert (stopped.step, stopped.state) == (QUANTIZE, InstallState.QUEUED)
+    assert models.list() == []
+    desk.finish()
+    assert server.asked == []
+    desk.close()
+    assert leftovers(models) == ["tiny"]
+
+
+def kill_when(reached: Callable[[], bool]) -> None:
+    """Have another program go on with the installs, and kill it at that moment."""
+    with subprocess.Popen([sys.executable, "-c", GOES_ON]) as program:
+        while not reached():
+            assert program.poll() is None
+            time.sleep(0.001)
+        program.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.timeout(300)
+def test_a_gated_repository_is_told_and_can_be_tried_again(
+    server: HubServer, models: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.tokens["good"] = "somebody"
+    files = server.repositories[REPOSITORY].files
+    server.repositories[REPOSITORY] = HubRepository(
+        files, config={"model_type": "llama"}, gated=True, accepted={"good"}
+    )
+    desk = Desk(models)
+    install = desk.add().id
+    desk.installs.start()
+    desk.wait_at(DOWNLOAD, InstallState.FAILED)
+    desk = desk.restarted()
+    desk.installs.start()
+    failed = desk.at(install)
+    assert (failed.step, failed.state) == (DOWNLOAD, InstallState.FAILED)
+    assert isinstance(failed.error, RepositoryGated)
+    monkeypatch.setenv("HEARTH_HUB_TOKEN", "good")
+    desk.installs.resume(install)
+    desk.installs.start()
+    desk.wait_at(QUANTIZE)
+    desk.close()
+
+
+@pytest.mark.timeout(300)
+def test_a_disk_without_room_and_a_process_that_is_killed_are_told_and_can_be_tried_again(
+    server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hearth.models.hub.fetch.SPARE_BYTES", 0)
+    with small_disk(tmp_path / "disk", 4 << 20) as disk:
+        desk = Desk(ModelRegistry(disk))
+        install = desk.add().id
+        desk.installs.start()
+        desk.wait_at(QUANTIZE, InstallState.FAILED)
+        desk = desk.restarted()
+        failed = desk.at(install)
+        assert (failed.step, failed.state) == (QUANTIZE, InstallState.FAILED)
+        assert isinstance(failed.error, QuantizeRoom)
+        enlarge(disk, 1 << 30)
+        asked = len(server.asked)
+        stop_at(desk, QUANTIZE, lambda _install: Thread(target=kill_children, daemon=True).start())
+        desk.installs.resume(install)
+        desk.installs.start()
+        desk.wait_at(QUANTIZE, InstallState.FAILED)
+        assert isinstance(desk.at(install).error, QuantizeCrashed)
+        desk.installs.resume(install)
+        assert desk.finish().entry.name == "tiny"
+        assert len(server.asked) == asked
+        desk.close()
+        assert leftovers(desk.models) == ["tiny"]
+
+
+def kill_children() -> None:
+    while not (children := psutil.Process().children()):
+        time.sleep(0.001)
+    for child in children:
+        child.kill()
+
+
+@pytest.mark.timeout(300)
+def test_two_models_of_one_checkpoint_fetch_it_once_and_the_last_one_deletes_it(
+    server: HubServer, desk: Desk
+) -> None:
+    server.pace = 0.01
+    first = desk.add()
+    desk.installs.start()
+    desk.wait_at(DOWNLOAD)
+    second = desk.add(name="second", recipe="small")
+    assert second.total == first.total
+    desk.wait_at(QUANTIZE)
+    assert desk.add().id == first.id  # wanted once more, it goes on
+    for install in (first.id, second.id):
+        desk.wait(lambda event, install=install: isinstance(event, InstallDone) and event.id == install)
+        assert (Checkpoints(desk.models.root).get(REPOSITORY) is None) == (install == second.id)
+    assert fetched_bytes(server) == first.total
+    assert leftovers(desk.models) == ["second", "tiny"]
+
+
+@pytest.mark.timeout(300)
+def test_a_checkpoint_that_was_here_stays_and_is_not_fetched(
+    server: HubServer, desk: Desk, tmp_path: Path
+) -> None:
+    pull(desk.models, REPOSITORY)
+    server.asked.clear()
+    added = desk.add()
+    assert (added.steps, added.step) == (ALL_STEPS[1:], QUANTIZE)
+    desk.installs.cancel(added.id)
+    added = desk.installs.add_checkpoint("org/tiny-llama", "tiny", RECIPE)
+    assert (added.repository, added.choice) == (REPOSITORY, REPOSITORY)
+    source = golden_checkpoint("llama3", tmp_path)
+    own = desk.installs.add_checkpoint(source, "own", RECIPE)
+    assert (own.repository, own.choice, own.steps) == (str(source), "", ALL_STEPS[1:])
+    assert desk.finish().entry.manifest.source == f"{server.endpoint}/{REPOSITORY}"
+    desk.wait(lambda event: isinstance(event, InstallDone) and event.id == own.id)
+    assert server.asked == []
+    assert leftovers(desk.models) == [".checkpoints", "own", "tiny"]
+    assert Checkpoints(desk.models.root).get(REPOSITORY) is not None
+    assert (source / "model.safetensors").exists()
+
+
+def test_what_is_only_fetched_is_listed_too(server: HubServer, desk: Desk) -> None:
+    checkpoint = queue(desk.downloads, CHECKPOINT)
+    model = desk.add(GENAI, name="small")
+    assert [(one.id, one.name, one.steps, one.recipe) for one in desk.installs.list()] == [
+        (checkpoint, CHECKPOINT, (DOWNLOAD,), ""),
+        (model.id, "small", (DOWNLOAD,), ""),
+    ]
+    desk.installs.pause(checkpoint)
+    done = desk.finish()
+    assert (done.id, done.entry.name) == (model.id, "small")
+    assert desk.at(checkpoint).state is InstallState.PAUSED
+    desk.installs.resume(checkpoint)
+    desk.installs.start()
+    desk.wait(lambda event: event == InstallRemoved(checkpoint))
+    assert Checkpoints(desk.models.root).get(CHECKPOINT) is not None
+    assert desk.installs.list() == []
+
+
+@pytest.mark.timeout(300)
+def test_what_another_process_works_on_is_listed_and_left_alone(
+    server: HubServer, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("models.hub.install_folder", "models.hub.download_folder", "quantize.work_folder"):
+        monkeypatch.setattr(f"hearth.{module}._PATIENCE_SECONDS", 0)
+    server.pace = 0.01
+    other = Desk(desk.models)
+    seen: dict[InstallStep, tuple[InstallStatus, type[Exception]]] = {}
+
+    def look_on(event: InstallEvent) -> None:
+        if (
+            isinstance(event, InstallStatus)
+            and event.state is InstallState.RUNNING
+            and event.step not in seen
+        ):
+            (listed,) = other.installs.list()
+            for act in (other.installs.pause, other.installs.cancel):
+                with pytest.raises((InstallBusy, DownloadBusy)) as caught:
+                    act(event.id)
+            seen[event.step] = listed, caught.type
+
+    desk.on_event = look_on
+    desk.add(keep_checkpoint=True)
+    desk.finish()
+    assert all(listed.elsewhere and listed.state is InstallState.RUNNING for listed, _ in seen.values())
+    assert {step: error for step, (_, error) in seen.items()} == {
+        DOWNLOAD: DownloadBusy,
+        QUANTIZE: InstallBusy,
+        REPORT: InstallBusy,
+        CHECK: InstallBusy,
+    }
+    other.close()
+    assert leftovers(desk.models) == [".checkpoints", "tiny"]
+
+
+def test_a_name_that_cannot_be_had_is_told_before_anything_is_fetched(
+    server: HubServer, desk: Desk, tmp_path: Path
+) -> None:
+    pull(desk.models, GENAI, name="here")
+    server.asked.clear()
+    desk.add(name="mine")
+    desk.add(GENAI, name="also")
+    offer = look(REPOSITORY)
+    for name, error in [
+        ("here", ModelNameTaken),
+        ("also", ModelNameOnItsWay),
+        ("a/b", ModelNameInvalid),
+    ]:
+        with pytest.raises(error):
+            desk.add(name=name)
+    with pytest.raises(ModelNameOnItsWay):
+        desk.add(name="mine", recipe="small")
+    with pytest.raises(ModelNameOnItsWay):
+        desk.add(GENAI, name="mine")
+    with pytest.raises(RecipeUnknown):
+        desk.add(name="other", recipe="smal")
+    with pytest.raises(CheckpointMissing):
+        desk.installs.add_checkpoint(CHECKPOINT, "other")
+    with pytest.raises(ModelFolderMissing):
+        desk.installs.add_checkpoint(tmp_path / "nowhere", "other")
+    again = desk.add(name="mine")
+    desk.add(name="tiny-llama")
+    free = desk.installs.add(offer.repository, offer.choices[0], recipe=RECIPE)
+    assert [status.name for status in desk.installs.list()] == ["mine", "tiny-llama", free.name, "also"]
+    assert (again.name, free.name) == ("mine", "tiny-llama-2")
+    assert server.asked == []
+
+
+def test_a_download_that_is_gone_leaves_an_install_that_says_so(server: HubServer, desk: Desk) -> None:
+    install = desk.add().id
+    desk.downloads.cancel(desk.downloads.list()[0].id)
+    stranded = desk.at(install)
+    assert stranded.state is InstallState.FAILED
+    assert isinstance(stranded.error, CheckpointMissing)
+    with pytest.raises(CheckpointMissing):
+        desk.installs.resume(install)
+    assert desk.add().id == install
+    assert desk.at(install).state is InstallState.QUEUED
+    desk.installs.cancel(install)
+    assert leftovers(desk.models) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other"},
+        {"name": "../tiny"},
+        {"repository": "../../x"},
+        {"repository": "", "source": "relative"},
+        {"repository": "", "source": "/x", "keep": False},
+        {"added_at": "2026-01-01T00:00:00"},
+        {"done": 2, "total": 1},
+        {"wanted": "everything"},
+        {"failure": {"code": 1}},
+    ],
+)
+def test_a_note_that_somebody_else_has_put_here_is_left_alone(
+    server: HubServer, desk: Desk, changes: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The models folder may come from another machine, and nothing is made or deleted because of it."""
+    folder = desk.models.root / ".installs" / "tiny"
+    note = {"name": "tiny", "recipe": RECIPE, "source": "/x", "repository": REPOSITORY} | {
+        "keep": True,
+        "added_at": "2026-01-01T00:00:00Z",
+    }
+    folder.mkdir(parents=True)
+    (folder / "install.json").write_bytes(msgspec.json.encode(note))
+    assert [status.name for status in desk.installs.list()] == [
+        "tiny"
+    ]  # so it is the change that makes it bad
+    bad = msgspec.json.encode(note | changes)
+    (folder / "install.json").write_bytes(bad)
+    with caplog.at_level(logging.WARNING):
+        assert desk.installs.list() == []
+        desk.finish_nothing()
+    assert [record.name for record in caplog.records] == ["hearth.models.hub.install_folder"]
+    assert (folder / "install.json").read_bytes() == bad
+    assert server.requests == []
+    assert desk.events == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes")
+def test_a_pipe_in_place_of_a_note_is_not_waited_for(desk: Desk) -> None:
+    (desk.models.root / ".installs" / "tiny").mkdir(parents=True)
+    os.mkfifo(desk.models.root / ".installs" / "tiny" / "install.json")
+    assert desk.installs.list() == []
+
+
+def test_an_error_that_somebody_else_has_noted_can_be_told(server: HubServer, desk: Desk) -> None:
+    pull(desk.models, CHECKPOINT)
+    desk.installs.add_checkpoint(CHECKPOINT, "tiny")
+    folder = InstallFolders(desk.models.root / ".installs").of("tiny")
+    for failure in (
+        Failure("disk_full", {"other": 1}),
+        Failure("error", {"self": 1}),
+        Failure("other", {"a": "{b}"}),
+    ):
+        folder.write(msgspec.structs.replace(folder.read(), wanted=Wanted.FAILED, failure=failure))
+        (failed,) = desk.installs.list()
+        assert failed.state is InstallState.FAILED
+        assert "went wrong" in str(failed.error)

@@ -1,0 +1,89 @@
+"""The window Models on a real main window and real services, and the hand that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from hearth.services.events import ModelState
+from hearth.services.hearth import Hearth
+from hearth.services.model_overview import ModelOverview
+from hearth.ui.main_window import MainWindow
+from hearth.ui.models.models_window import ModelsWindow
+
+PATIENCE = 30_000  # milliseconds; only a hang lasts that long
+
+
+class ModelsDesk:
+    """What a person does with the window, and what they see."""
+
+    def __init__(self, main: MainWindow, qtbot: QtBot) -> None:
+        self.main = main
+        self.qtbot = qtbot
+        main.actions_.manage_models.trigger()
+        self.wait(lambda: self.window.isVisible() and self.known() is not None)
+        self.activate()
+
+    @property
+    def window(self) -> ModelsWindow:
+        window = self.main.side_windows.models
+        assert window is not None
+        return window
+
+    @property
+    def hearth(self) -> Hearth:
+        assert self.main.hearth is not None
+        return self.main.hearth
+
+    def known(self) -> list[ModelOverview] | None:
+        return self.window.controller.models
+
+    def model(self, name: str) -> ModelOverview | None:
+        return self.window.controller.model(name)
+
+    def names(self) -> list[str]:
+        return self.window.list.rows.names()
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        self.qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
+
+    def wait_state(self, name: str, state: ModelState) -> None:
+        self.wait(lambda: self.window.list.rows.status(name).state is state)
+
+    def activate(self) -> None:
+        self.window.activateWindow()
+        self.wait(self.window.isActiveWindow)
+
+    def show(self, name: str) -> None:
+        """Click the model's row."""
+        view = self.window.list.view
+        self.wait(lambda: name in self.names())
+        place = view.visualRect(self.window.list.rows.place(name)).center()
+        self.qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        self.wait(lambda: self.window.page.name == name)
+
+    def click(self, button: QWidget) -> None:
+        self.wait(button.isVisible)  # what has just been made is shown a moment later
+        assert button.isEnabled(), f"{button} cannot be pressed"
+        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def key(
+        self,
+        key: Qt.Key,
+        modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+        widget: QWidget | None = None,
+    ) -> None:
+        self.qtbot.keyClick(widget or QApplication.focusWidget() or self.window, key, modifier)
+
+    def type(self, text: str) -> None:
+        """Type into whatever has the focus."""
+        widget = QApplication.focusWidget()
+        assert widget is not None, "nothing has the focus"
+        self.qtbot.keyClicks(widget, text)
+
+    def wait_said(self, text: str) -> None:
+        """Wait until the toast says that."""
+        self.wait(lambda: self.window.toast.isVisible() and text in self.window.toast.text())
