@@ -8,14 +8,12 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from threading import Thread
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime loads
 
 import onnxruntime as ort
 
-from hearth.engine.huge_pages import move_to_huge_pages
-from hearth.engine.packed_weights import DATA_FILE, Origin, PackedWeights, is_small_beside, weight_bytes
+from hearth.engine.packed_weights import DATA_FILE, Origin, PackedWeights
 from hearth.engine.providers.provider import Provider
 from hearth.engine.providers.registry import CPU
 from hearth.engine.read_ahead import is_worth_reading_ahead, read_ahead
@@ -59,10 +57,7 @@ def open_packed(
     machine: str,
     memory_bytes: int = 0,
 ) -> ort.InferenceSession | None:
-    """The session of the model's packed form; None where there is none. One that cannot be loaded is removed.
-
-    Its weights are mapped. Where memory is ample they are moved into huge pages, while the session is at work already.
-    """
+    """The session of the model's packed form; None where there is none. One that cannot be loaded is removed."""
     if not folder.data_files:
         return None
     origin = model_origin(folder, machine)
@@ -76,20 +71,11 @@ def open_packed(
     options.add_session_config_entry("session.prepack.enable_parallel", "1")
     try:
         with _ahead([data], memory_bytes):
-            session = CPU.open(str(file), options)
+            return CPU.open(str(file), options)
     except Exception as error:  # noqa: BLE001 (onnxruntime's exceptions share no base but Exception)
         log.warning("the packed weights in %s are removed: %s", file.parent, first_line(error))
         packed.drop(origin)
         return None
-    if is_small_beside(weight_bytes(folder), memory_bytes):
-        # The thread keeps the session, so that nothing is unmapped while it moves it.
-        Thread(target=_to_huge_pages, args=(data, session), name="huge pages", daemon=True).start()
-    return session
-
-
-def _to_huge_pages(data: Path, _session: ort.InferenceSession) -> None:
-    moved = move_to_huge_pages(data)
-    log.info("%d MB of weights are in huge pages", moved >> 20)
 
 
 def write_optimized(folder: ModelFolder, name: str, graph: Path, data: str, threads: int) -> None:

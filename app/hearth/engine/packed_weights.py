@@ -115,12 +115,7 @@ def wants_packing(weights: int, options: EngineOptions) -> bool:
     """Whether so many bytes of weights are better mapped from a packed form."""
     if not options.packed_bytes or not weights:
         return False
-    return not is_small_beside(weights, options.memory_bytes) or options.packs_all
-
-
-def is_small_beside(weights: int, memory_bytes: int) -> bool:
-    """Whether so many bytes of weights may well take memory that no file backs."""
-    return weights * _MEMORY_SHARE < memory_bytes
+    return weights * _MEMORY_SHARE >= options.memory_bytes or options.packs_all
 
 
 class NotTheSame(Exception):

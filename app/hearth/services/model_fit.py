@@ -20,7 +20,7 @@ from hearth import paths
 from hearth.config import Config, models_root
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.llama_cpp_context import bytes_of_token, context_for
-from hearth.engine.packed_weights import SIZE_FACTOR, is_small_beside, wants_packing
+from hearth.engine.packed_weights import SIZE_FACTOR, wants_packing
 from hearth.errors import ModelUnsupported
 from hearth.hardware.machine import Machine, read_machine
 from hearth.hardware.speed import measure_speed
@@ -222,9 +222,7 @@ class Fits:
             packed = 0
         kv_type = "int8" if self.options.kv_cache_type == "int8" else "float32"
         disk = Disk(download=download, model=weights.disk, packed=packed)
-        # Small ones are moved to memory that no file backs.
-        is_mapped = bool(packed) and not is_small_beside(weights.disk, self.options.memory_bytes)
-        return ModelFit(shape, weights, self.spec, disk, kv_type, is_mapped, correction)
+        return ModelFit(shape, weights, self.spec, disk, kv_type, bool(packed), correction)
 
 
 def _disk_free(folder: Path) -> int:
