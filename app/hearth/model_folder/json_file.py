@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,7 +30,8 @@ def write_json(path: Path, value: msgspec.Struct) -> None:
     Raises:
         OSError: it cannot be written; an older file is then untouched.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    # Another thread or process may write the same file at this moment.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("wb") as file:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from statistics import median
 
 import msgspec
 
+from hearth.model_folder.json_file import write_json
 from hearth.model_folder.manifest import GENAI
 from hearth.models.fit import Correction
 
@@ -114,14 +114,8 @@ def read_experience(file: Path, machine: str) -> Experience:
 
 def write_experience(file: Path, experience: Experience) -> None:
     """Keep it. Where that fails, the machine is measured again another time, which is a pity and no more."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(msgspec.json.format(msgspec.json.encode(experience), indent=2) + b"\n")
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_json(file, experience)
     except OSError as error:
         log.warning("%s cannot be written: %s", file, error)
 

@@ -39,7 +39,7 @@ from hearth.services.model_forms import (
     CONTEXT,
     OFFERED_RECIPES,
     Form,
-    FoundModel,
+    HubModel,
     Judged,
     ModelForms,
 )
@@ -73,11 +73,11 @@ def judge(fits: Fits) -> list[Judged]:
     return found
 
 
-def search(words: str, fits: Fits, *, wait: Wait = lambda _seconds: None) -> list[FoundModel]:
+def search(words: str, fits: Fits, *, wait: Wait = lambda _seconds: None) -> list[HubModel]:
     """What the hub has for these words. Raises as `hub.search` does."""
     room = fits.spec.memory_bytes - REST_OF_SYSTEM_BYTES
     found = hub.search(words, wait=wait, tries=_TRIES)
-    return [FoundModel(one, bool(one.models) and _least_memory(one) > room) for one in found]
+    return [HubModel(one, bool(one.models) and _least_memory(one) > room) for one in found]
 
 
 def _least_memory(found: Found) -> float:

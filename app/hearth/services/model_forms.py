@@ -84,7 +84,7 @@ class ModelForms:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundModel:
+class HubModel:
     """A repository that a search has found.
 
     Attributes:

@@ -10,7 +10,6 @@ from hearth.engine.host.protocol import EngineOptions
 from hearth.errors import HearthError
 from hearth.hardware.machine import Machine, read_machine
 from hearth.models.entry import ModelEntry
-from hearth.services.benchmark.private_memory import private_bytes
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +36,6 @@ def expected_bytes(entries: Iterable[ModelEntry], options: EngineOptions) -> int
     has none. Reads small files, and measures nothing.
     """
     return sum(_expected_bytes(entry, options) for entry in entries)
-
-
-def measured_bytes(pid: int) -> int:
-    """What the engine host with this process id has for itself; 0 once it has ended."""
-    return private_bytes(pid)
 
 
 def _expected_bytes(entry: ModelEntry, options: EngineOptions) -> int:

@@ -18,11 +18,11 @@ from hearth.engine.outputs import ErrorInfo, RequestOutput
 from hearth.engine.sampling_params import SamplingParams
 from hearth.errors import ModelUnloaded
 from hearth.models.registry import ModelEntry
+from hearth.services.benchmark.private_memory import private_bytes
 from hearth.services.events import ModelState, ModelStatus
 from hearth.services.host_watch import TICK_SECONDS
 from hearth.services.job_queue import JobQueue
 from hearth.services.model_host import ModelHost
-from hearth.services.model_memory import measured_bytes
 from hearth.services.open_requests import OnOutput, OpenRequests
 from hearth.services.rest import Rest
 from hearth.services.threads import ThreadFactory
@@ -136,7 +136,7 @@ class ModelWorker:
 
     def memory_bytes(self) -> int:
         """What the model takes, or is going to: measured once it is loaded, before that by an estimate."""
-        measured = 0 if self.client is None else measured_bytes(self.client.pid)
+        measured = 0 if self.client is None else private_bytes(self.client.pid)
         return max(measured, self.expected_bytes) if self.status.state is ModelState.LOADING else measured
 
     def when_settled(self, callback: Callable[[], None]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import msgspec
 
 from hearth.engine.providers.trial import AUTO, Trial
+from hearth.model_folder.json_file import write_json
 
 log = logging.getLogger(__name__)
 
@@ -95,13 +95,7 @@ def remember(file: Path, choice: Remembered) -> None:
 
 
 def _write(file: Path, content: _File) -> None:
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_json(file, content)
     except OSError as error:  # measured again at the next load, which is a pity and no more
         log.warning("%s cannot be written: %s", file, error)

@@ -24,7 +24,7 @@ from hearth.errors import MeasuringCancelled
 from hearth.i18n import tr
 from hearth.models.catalogue import CatalogueEntry
 from hearth.services.install_events import InstallStatus
-from hearth.services.model_forms import FoundModel, ModelForms
+from hearth.services.model_forms import HubModel, ModelForms
 from hearth.ui.add_model.add_model_style import add_model_style
 from hearth.ui.add_model.add_model_work import AddModelWork
 from hearth.ui.add_model.choose_page import ChoosePage
@@ -269,7 +269,7 @@ class AddModelWindow(QDialog):
             self._on_search_failed
         )
 
-    def _on_found(self, words: str, found: list[FoundModel]) -> None:
+    def _on_found(self, words: str, found: list[HubModel]) -> None:
         if self.choose.search.text().strip() == words and self.choose.is_searching():
             self.choose.show_found(words, found)
 

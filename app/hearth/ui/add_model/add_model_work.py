@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject
 from hearth.models.catalogue import CatalogueEntry
 from hearth.quantize.recipe_file import DEFAULT_RECIPE
 from hearth.services.install_events import InstallStatus
-from hearth.services.model_forms import Form, FoundModel, Judged, ModelForms
+from hearth.services.model_forms import Form, HubModel, Judged, ModelForms
 from hearth.ui.tasks import Lane, Result, Task, Tasks, Unwanted
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ class AddModelWork:
 
         return self._run(job, "judge")
 
-    def search(self, words: str) -> Task[list[FoundModel]]:
+    def search(self, words: str) -> Task[list[HubModel]]:
         """What the hub has for these words."""
 
-        def job() -> list[FoundModel]:
+        def job() -> list[HubModel]:
             from hearth.services.model_advice import search
 
             return search(words, self._fits(), wait=self._wait)

@@ -12,7 +12,7 @@ from hearth.i18n import ntr, tr
 from hearth.models.catalogue import USES, CatalogueEntry, catalogue
 from hearth.models.hub.address import host, hosts
 from hearth.models.hub.repository import repository_in
-from hearth.services.model_forms import FoundModel, Judged, recommended
+from hearth.services.model_forms import HubModel, Judged, recommended
 from hearth.ui.add_model.listed_model import best_first, listed_entry, listed_found
 from hearth.ui.add_model.model_list import ModelList
 from hearth.ui.add_model.page import AddModelPage, link_button
@@ -52,7 +52,7 @@ class ChoosePage(AddModelPage):
         self.source: CatalogueEntry | str | None = None
         self._judged: dict[str, Judged] = {}
         self._recommended: CatalogueEntry | None = None
-        self._found: list[FoundModel] | None = None  # None: the catalogue is on view
+        self._found: list[HubModel] | None = None  # None: the catalogue is on view
         self._touched = False
         self._does = _SEARCH
         self._build_search()
@@ -93,7 +93,7 @@ class ChoosePage(AddModelPage):
         self.waiting.show_busy(tr("Searching {host} for “{words}”…", host=host(), words=words))
         self._show_body(self.waiting)
 
-    def show_found(self, words: str, found: list[FoundModel]) -> None:
+    def show_found(self, words: str, found: list[HubModel]) -> None:
         """What the hub has for these words."""
         self._found = found
         self.catalogue_button.show()

@@ -11,7 +11,7 @@ from hearth.i18n import mark, ntr, tr
 from hearth.models.catalogue import CatalogueEntry
 from hearth.models.fit import Fit, speed_text
 from hearth.models.hub.choices import Format
-from hearth.services.model_forms import QUICK, FoundModel, Judged
+from hearth.services.model_forms import QUICK, HubModel, Judged
 from hearth.ui.wording import memory_text, size_text
 
 VERDICTS = {Fit.WELL: mark("Runs well"), Fit.SLOWLY: mark("Runs slowly"), Fit.NOT: mark("Does not fit")}
@@ -78,7 +78,7 @@ def listed_entry(entry: CatalogueEntry, judged: Judged | None, *, is_recommended
     )
 
 
-def listed_found(model: FoundModel) -> ListedModel:
+def listed_found(model: HubModel) -> ListedModel:
     """A repository that a search has found."""
     found = model.found
     facts = [ntr("{n} download in a month", "{n} downloads in a month", found.downloads)]
