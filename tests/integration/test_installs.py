@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -180,6 +181,17 @@ def stop_at(desk: Desk, step: InstallStep, act: Callable[[str], None]) -> None:
     desk.on_event = look_at
 
 
+def pause_at_first_bytes(server: HubServer, desk: Desk, install: str) -> None:
+    """Pause once, while the server still has something to send: a small file is here before its progress is told."""
+    paused = threading.Lock()
+
+    def pause(_sent: int) -> None:
+        if paused.acquire(blocking=False):
+            desk.installs.pause(install)
+
+    server.on_sent = pause
+
+
 def fetched_bytes(server: HubServer) -> int:
     return sum(asked.end - asked.start for asked in server.asked)
 
@@ -231,7 +243,10 @@ def test_paused_in_each_step_it_stays_paused_over_a_restart_and_goes_on_where_it
     install = desk.add().id
     left = 0
     for step in ALL_STEPS:
-        stop_at(desk, step, desk.installs.pause)
+        if step is DOWNLOAD:  # while the server still has something to send
+            pause_at_first_bytes(server, desk, install)
+        else:
+            stop_at(desk, step, desk.installs.pause)
         desk.installs.start()
         desk.wait(lambda event: isinstance(event, InstallStatus) and event.state is InstallState.PAUSED)
         desk = desk.restarted()
@@ -242,7 +257,7 @@ def test_paused_in_each_step_it_stays_paused_over_a_restart_and_goes_on_where_it
         if step is DOWNLOAD:
             left = paused.total - paused.done
             server.asked.clear()
-            server.pace = 0.0
+            server.pace, server.on_sent = 0.0, lambda _sent: None
         if step in (REPORT, CHECK):
             assert paused.done == paused.total > 0
         assert models.list() == []
