@@ -7,6 +7,8 @@ import functools
 import numpy as np
 import pytest
 
+from hearth.quantize.calibration import moments
+from hearth.quantize.rounding import gptq
 from hearth.quantize.rounding.awq import search_factors
 from hearth.quantize.rounding.gptq import feedback, round_gptq
 from hearth.quantize.rounding.inputs import Inputs
@@ -96,7 +98,7 @@ def test_gptq_errs_less_in_the_products(scheme: Scheme) -> None:
 def test_gptq_is_the_greedy_rounding_column_by_column() -> None:
     values, (vectors, _) = random_rows("normal")[:3, :32], correlated_inputs()
     moment = (vectors[:, :32].T @ vectors[:, :32] / len(vectors)).astype(np.float32)
-    known = feedback(moment)
+    known = feedback(moment.copy())
     scheme = Scheme(4, 32)
     rounded = round_gptq(values, scheme, Inputs(moment.diagonal().copy(), known))
     scales = rounded.scales[:, 0].astype(np.float64)
@@ -120,6 +122,48 @@ def test_the_feedback_is_a_factor_of_the_moment_with_a_little_on_its_diagonal() 
     diagonal = np.linalg.solve(upper, inner.T)
     np.testing.assert_allclose(diagonal, np.diag(np.diag(diagonal)), atol=2e-3 * float(diagonal.max()))
     np.testing.assert_array_equal(np.tril(upper, -1), 0)
+
+
+def test_the_feedback_of_many_columns_is_found_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, known = correlated_inputs()
+    monkeypatch.setattr(gptq, "_BLOCK", 7)
+    found = feedback(vectors.T @ vectors / np.float32(len(vectors)))
+    assert known.feedback
+    np.testing.assert_array_equal(found.order, known.feedback.order)
+    np.testing.assert_allclose(found.upper, known.feedback.upper, atol=2e-3)
+
+
+def test_a_moment_that_rounding_has_spoilt_gets_more_on_its_diagonal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gptq, "_BLOCK", 7)
+    random = np.random.default_rng(5)
+    turned, _ = np.linalg.qr(random.standard_normal((COLUMNS, COLUMNS)))
+    sizes = np.ones(COLUMNS)
+    sizes[0] = -0.05  # more than the damping makes up for
+    moment = ((turned * sizes) @ turned.T).astype(np.float32)
+    moment = (moment + moment.T) / 2
+    known = feedback(moment.copy())
+    upper, mean = known.upper.astype(np.float64), moment.diagonal().mean()
+
+    def is_factor_with(damping: float) -> bool:
+        damped = (moment + damping * mean * np.eye(COLUMNS))[np.ix_(known.order, known.order)]
+        diagonal = np.linalg.solve(upper, np.linalg.solve(upper, damped).T)
+        return np.allclose(diagonal, np.diag(np.diag(diagonal)), atol=1e-3)
+
+    assert not is_factor_with(0.01)
+    assert is_factor_with(0.1)
+
+
+def test_moments_count_each_pair_of_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moments, "_STRIP", 7)
+    vectors, known = correlated_inputs()
+    sums = moments.Moments(is_whole=True, columns=COLUMNS)
+    for part in np.array_split(vectors, 3):
+        sums.add(part)
+    found = sums.inputs()
+    np.testing.assert_allclose(found.importance, known.importance, rtol=1e-4)
+    assert found.feedback
+    assert known.feedback
+    np.testing.assert_allclose(found.feedback.upper, known.feedback.upper, atol=2e-3)
 
 
 def test_inputs_that_never_come_do_not_stop_gptq() -> None:

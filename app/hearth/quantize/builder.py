@@ -23,7 +23,7 @@ from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.calibration.kept_calibration import MOST_BYTES, Keeper, KeptCalibration
 from hearth.quantize.calibration.text import BUILT_IN, calibration_tokens
 from hearth.quantize.checkpoint.checkpoint import CONFIG, Checkpoint
-from hearth.quantize.data_file import Place, count_pieces, lay_out, piece_rows, write_data
+from hearth.quantize.data_file import PIECE_NUMBERS, Place, count_pieces, lay_out, piece_rows, write_data
 from hearth.quantize.decoder import Decoder
 from hearth.quantize.graph.decoder_graph import decoder_graph, layer_prefix
 from hearth.quantize.graph.graph import DATA_FILE, Graph
@@ -38,9 +38,11 @@ from hearth.quantize.weights import Weight
 GRAPH_FILE = "model.onnx"
 # For each number that a thread works on: as it is stored, as float32, and all that it becomes until it is written.
 _BYTES_PER_NUMBER = 80
+# Feedback goes from column to column: with many rows at a time, there are few steps. It needs less for each number.
+_FEEDBACK_NUMBERS, _FEEDBACK_BYTES_PER_NUMBER = 1 << 22, 24
 _BASE_BYTES = 64 << 20
-# The sums, their mean, a copy in another order, and two in the decomposition; those of narrower inputs beside them.
-_MOMENTS = 6
+# The widest inputs' second moment, and those of narrower inputs beside it.
+_MOMENTS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,24 @@ class Plan:
 
     def memory_bytes(self, threads: int) -> int:
         """What building takes at most, about."""
-        largest = max(piece_rows(weight) * weight.row_numbers for weight in self.graph.weights)
+        largest = max(
+            piece_rows(weight, self.piece_numbers) * weight.row_numbers for weight in self.graph.weights
+        )
+        piece = _BYTES_PER_NUMBER * min(largest, PIECE_NUMBERS)
+        if self.recipe.has_feedback:
+            piece = max(piece, _FEEDBACK_BYTES_PER_NUMBER * largest)
         calibration = self._calibration_bytes() if self.recipe.is_calibrated else 0
-        return _BASE_BYTES + threads * largest * _BYTES_PER_NUMBER + calibration
+        return _BASE_BYTES + threads * piece + calibration
+
+    @property
+    def piece_numbers(self) -> int:
+        """Of the checkpoint, that a thread works on at a time."""
+        return _FEEDBACK_NUMBERS if self.recipe.has_feedback else PIECE_NUMBERS
 
     def _calibration_bytes(self) -> int:
         """A whole layer in float32, and its largest matrix twice more while it is rounded.
 
-        With feedback, also the second moment of the widest inputs, and what its decomposition takes.
+        With feedback, also the second moment of the widest inputs, which is decomposed in place.
         """
         most = 0
         for number in range(len(self.decoder.layers)):
@@ -83,7 +95,7 @@ class Plan:
                 if weight.tensors[0].name.startswith(layer_prefix(number)):
                     sizes.append(weight.rows * weight.row_numbers)
                     columns.append(weight.row_numbers)
-            moments = _MOMENTS * max(columns) ** 2 if self.recipe.has_feedback else 0
+            moments = int(_MOMENTS * max(columns) ** 2) if self.recipe.has_feedback else 0
             most = max(most, sum(sizes) + 2 * max(sizes) + moments)
         return 4 * most
 
@@ -105,7 +117,7 @@ class Plan:
             source = files_digest((folder / CONFIG, *self.checkpoint.files))
         except OSError as error:
             raise ModelFileInvalid(file=str(folder), reason=because(error)) from error
-        digest = hashlib.sha256(f"{__version__} {source}".encode())
+        digest = hashlib.sha256(f"{__version__} {self.piece_numbers} {source}".encode())
         digest.update(msgspec.json.encode(self.recipe))
         digest.update(self.graph.model(self.places).SerializeToString())
         return digest.hexdigest()
@@ -199,8 +211,8 @@ def calibrate(planned: Plan, threads: int, steps: Steps, keeper: Keeper | None =
     if not recipe.is_calibrated or (recipe.has_feedback and recipe.mixed is None):
         return planned
     found = Findings()
-    # Which matrices are touchy hardly depends on feedback, which would cost several times as much here.
-    rounding = "scale-search" if recipe.has_feedback else recipe.rounding
+    # Which matrices are touchy hardly depends on feedback, which would cost twenty times as much here.
+    rounding = "nearest" if recipe.has_feedback else recipe.rounding
     quick = replace(planned, recipe=msgspec.structs.replace(recipe, rounding=rounding))
     calibrator = _calibrator(quick, threads, steps, partial(open_schemes, recipe))
     calibrator.run(found, _go_on, _kept(planned, calibrator, keeper))
@@ -245,13 +257,14 @@ def _write_layers(
     *layers, rest = _by_layer(planned)
     calibrator = _calibrator(planned, threads, steps, _nothing_open)
     kept = _kept(planned, calibrator, keeper)
-    begins = [0, *accumulate(map(count_pieces, layers))]
+    begins = [0, *accumulate(count_pieces(layer, planned.piece_numbers) for layer in layers)]
     reached = min(kept.reached.layers, len(layers)) if kept and kept.reached else 0
     if kept and (journal is None or journal.pieces < begins[reached]):
         kept.reached, reached = None, 0  # what it knows of is not written
 
     def write_some(number: int, weights: Sequence[Weight]) -> None:
-        write_data(data, weights, planned.places, threads, steps.count, journal, before=begins[number])
+        begin, numbers = begins[number], planned.piece_numbers
+        write_data(data, weights, planned.places, threads, steps.count, journal, begin, numbers)
 
     def write_layer(number: int) -> None:
         write_some(number, layers[number])

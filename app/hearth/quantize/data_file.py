@@ -19,7 +19,7 @@ from hearth.quantize.weights import Weight
 # Large tensors start at a page, so that they can be mapped.
 _PAGE, _LARGE, _SMALL_STEP = 4096, 65536, 64
 # Numbers of the checkpoint that one thread works on at a time: they, and what is made of them, stay in its cache.
-_PIECE_NUMBERS = 1 << 18
+PIECE_NUMBERS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ def write_data(
     advance: Callable[[int], None],
     journal: Journal | None = None,
     before: int = 0,
+    piece_numbers: int = PIECE_NUMBERS,
 ) -> None:
     """Make each tensor and write it at its place in a file that is there.
 
@@ -70,6 +71,7 @@ def write_data(
         advance: told of each piece that is written, in numbers of the checkpoint. What it raises ends the writing.
         journal: which pieces are in the file already, and where it is noted that more of them are.
         before: how many pieces the journal counts before these.
+        piece_numbers: of the checkpoint, that are worked on at a time.
 
     Raises:
         OSError: the file cannot be written.
@@ -99,7 +101,7 @@ def write_data(
 
         done = journal.pieces if journal is not None else 0
         try:
-            for number, piece in enumerate(_pieces(weights), before):
+            for number, piece in enumerate(_pieces(weights, piece_numbers), before):
                 if number < done:
                     advance(piece.numbers)
                     continue
@@ -116,19 +118,19 @@ def write_data(
                 future.cancel()
 
 
-def piece_rows(weight: Weight) -> int:
+def piece_rows(weight: Weight, piece_numbers: int) -> int:
     """Rows that are made at a time."""
-    return min(weight.rows, max(1, _PIECE_NUMBERS // max(1, weight.row_numbers)))
+    return min(weight.rows, max(1, piece_numbers // max(1, weight.row_numbers)))
 
 
-def count_pieces(weights: Sequence[Weight]) -> int:
+def count_pieces(weights: Sequence[Weight], piece_numbers: int) -> int:
     """In how many pieces they are made."""
-    return sum(1 for _ in _pieces(weights))
+    return sum(1 for _ in _pieces(weights, piece_numbers))
 
 
-def _pieces(weights: Sequence[Weight]) -> Iterator[_Piece]:
+def _pieces(weights: Sequence[Weight], piece_numbers: int) -> Iterator[_Piece]:
     for weight in weights:
-        step = piece_rows(weight)
+        step = piece_rows(weight, piece_numbers)
         for start in range(0, weight.rows, step):
             yield _Piece(weight, start, min(weight.rows, start + step))
 

@@ -42,7 +42,10 @@ def open_schemes(recipe: Recipe, name: str) -> list[Scheme]:
     if not sizes or any(override.block_size for override in said):
         sizes = (scheme.block_size,)
     return [
-        Scheme(bits, block_size, scheme.is_symmetric) for bits in recipe.mixed.bits for block_size in sizes
+        Scheme(bits, block_size, scheme.is_symmetric)
+        for bits in recipe.mixed.bits
+        # Smaller blocks of 8 bits take room and win next to nothing.
+        for block_size in (sizes if bits < 8 else [max(sizes)])
     ]
 
 

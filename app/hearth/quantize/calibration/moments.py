@@ -7,6 +7,9 @@ import numpy as np
 from hearth.quantize.rounding.gptq import feedback
 from hearth.quantize.rounding.inputs import Inputs
 
+# Columns whose sums are added up at a time.
+_STRIP = 512
+
 
 class Moments:
     """Sums over vectors of so many columns.
@@ -22,10 +25,22 @@ class Moments:
 
     def add(self, values: np.ndarray) -> None:
         """Some vectors, float32 [tokens, K]."""
-        self.sums += values.T @ values if self.is_whole else np.einsum("tk,tk->k", values, values)
+        if self.is_whole:
+            # Strip by strip, since all sums at once are as large as the matrix; and each pair of columns once.
+            for start in range(0, len(self.sums), _STRIP):
+                self.sums[start : start + _STRIP, start:] += (
+                    values[:, start : start + _STRIP].T @ values[:, start:]
+                )
+        else:
+            self.sums += np.einsum("tk,tk->k", values, values)
         self.vectors += len(values)
 
     def inputs(self) -> Inputs:
-        """What they come to."""
-        means = self.sums / np.float32(self.vectors)
-        return Inputs(means.diagonal().copy(), feedback(means)) if self.is_whole else Inputs(means)
+        """What they come to; the sums are used up."""
+        self.sums /= np.float32(self.vectors)
+        if not self.is_whole:
+            return Inputs(self.sums)
+        for start in range(0, len(self.sums), _STRIP):
+            stop = start + _STRIP
+            self.sums[stop:, start:stop] = self.sums[start:stop, stop:].T
+        return Inputs(self.sums.diagonal().copy(), feedback(self.sums))

@@ -19,30 +19,85 @@ from hearth.quantize.rounding.scheme import Scheme
 _DAMPING = 0.01
 # Columns whose errors reach the later ones by one product of matrices.
 _STRIP = 64
+# Rows and columns of a second moment that are worked on at a time. It may take gigabytes, so it is changed in place.
+_BLOCK = 512
+# Numbers that scales are searched for at a time: they stay in a core's cache.
+_SEARCHED_NUMBERS = 1 << 18
 
 
 def feedback(moment: np.ndarray) -> Feedback:
-    """What GPTQ needs of the second moment of inputs, float32 [K, K]."""
-    diagonal = moment.diagonal()
-    order = np.argsort(-diagonal, kind="stable")
+    """What GPTQ needs of the second moment of inputs, float32 [K, K], which is used up."""
+    order = np.argsort(-moment.diagonal(), kind="stable")
+    _reorder(moment, order)
+    diagonal = moment.diagonal().copy()
     damping = _DAMPING * float(diagonal.mean()) or 1.0
-    # Backwards, so that the lower factor of Cholesky's is the upper one that is wanted.
-    backwards = moment[np.ix_(order[::-1], order[::-1])]
     while True:
-        np.fill_diagonal(backwards, diagonal[order[::-1]] + np.float32(damping))
+        np.fill_diagonal(moment, diagonal + np.float32(damping))
         try:
-            factor = np.linalg.cholesky(backwards)[::-1, ::-1]
+            _decompose(moment)
         except np.linalg.LinAlgError:
             damping *= 10
+            _mirror(moment)
             continue
-        return Feedback(order, np.ascontiguousarray(factor / factor.diagonal()))
+        moment /= moment.diagonal().copy()
+        for strip in _strips(len(moment)):
+            moment[strip, : strip.start] = 0
+            moment[strip, strip] = np.triu(moment[strip, strip])
+        return Feedback(order, moment)
+
+
+def _reorder(matrix: np.ndarray, order: np.ndarray) -> None:
+    """Rows and columns of a square matrix in this order, in place."""
+    for strip in _strips(len(matrix)):
+        matrix[strip] = matrix[strip][:, order]
+    is_left = np.ones(len(matrix), bool)
+    for first in range(len(matrix)):
+        if not is_left[first]:
+            continue
+        kept, place = matrix[first].copy(), first
+        while order[place] != first:
+            matrix[place] = matrix[order[place]]
+            is_left[place] = False
+            place = order[place]
+        matrix[place] = kept
+        is_left[place] = False
+
+
+def _decompose(matrix: np.ndarray) -> None:
+    """Put U, upper with matrix = U U', in the upper part of a symmetric matrix; the rest but the diagonal stays.
+
+    Raises:
+        LinAlgError: the matrix is not positive definite.
+    """
+    for block in reversed(_strips(len(matrix))):
+        # Backwards, the lower factor of Cholesky's is an upper one.
+        corner = np.linalg.cholesky(matrix[block, block][::-1, ::-1])[::-1, ::-1]
+        matrix[block, block] = np.triu(corner) + np.tril(matrix[block, block], -1)
+        above = matrix[: block.start, block]
+        above[:] = above @ np.linalg.inv(corner).T
+        for strip in _strips(block.start):
+            matrix[strip, strip] -= np.triu(above[strip] @ above[strip].T)
+            matrix[strip, strip.stop : block.start] -= above[strip] @ above[strip.stop :].T
+
+
+def _mirror(matrix: np.ndarray) -> None:
+    """Put what lies under the diagonal above it."""
+    for strip in _strips(len(matrix)):
+        below = matrix[strip.start :, strip]
+        corner = np.tril(below[: strip.stop - strip.start])
+        matrix[strip, strip.start :] = below.T
+        matrix[strip, strip] = corner + np.tril(corner, -1).T
+
+
+def _strips(length: int) -> list[slice]:
+    return [slice(start, min(length, start + _BLOCK)) for start in range(0, length, _BLOCK)]
 
 
 def round_gptq(values: np.ndarray, scheme: Scheme, inputs: Inputs | None = None) -> RoundedRows:
     """Round rows, float32 [rows, K], to integers; without calibration they are rounded by scale search."""
-    found = round_scale_search(values, scheme, inputs)
     if inputs is None or inputs.feedback is None:
-        return found
+        return round_scale_search(values, scheme, inputs)
+    found = _with_scales(values, scheme, inputs)
     order, upper = inputs.feedback.order, inputs.feedback.upper
     columns = np.ascontiguousarray(values.T)[order]  # one after the other in memory
     scales = np.ascontiguousarray(found.scales.T)
@@ -67,3 +122,19 @@ def round_gptq(values: np.ndarray, scheme: Scheme, inputs: Inputs | None = None)
     flat = found.codes.reshape(len(values), -1)
     flat[:, order] = codes.T
     return found
+
+
+def _with_scales(values: np.ndarray, scheme: Scheme, inputs: Inputs) -> RoundedRows:
+    """Rounded by scale search, a few rows at a time."""
+    step = max(1, _SEARCHED_NUMBERS // values.shape[1])
+    pieces = [
+        round_scale_search(values[start : start + step], scheme, inputs)
+        for start in range(0, len(values), step)
+    ]
+    zeros = [piece.zero_points for piece in pieces if piece.zero_points is not None]
+    return RoundedRows(
+        scheme.bits,
+        np.concatenate([piece.codes for piece in pieces]),
+        np.concatenate([piece.scales for piece in pieces]),
+        np.concatenate(zeros) if zeros else None,
+    )
