@@ -208,6 +208,7 @@ class ModelFit:
         reserved_context: tokens whose keys and values take memory from the start, however short the conversation is.
         format: GENAI or GGUF.
         is_packed: its weights are mapped from their packed form, as they are where memory is short.
+        quantizing_seconds: how long this machine takes to make it of the checkpoint; 0 where that is not known, or done.
     """
 
     shape: ModelShape
@@ -219,6 +220,7 @@ class ModelFit:
     correction: Correction = Correction()
     reserved_context: int = 0
     format: str = GENAI
+    quantizing_seconds: float = 0.0
 
     def corrected(self, correction: Correction, *, is_packed: bool) -> ModelFit:
         """The same with another correction, and weights that are packed or not."""

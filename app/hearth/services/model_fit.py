@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from hearth.quantize.recipe import EMBEDDING, HEAD, Recipe
 from hearth.quantize.recipe_file import DEFAULT_RECIPE, load_recipe
 from hearth.services.device_options import machine_text
 from hearth.services.engine_options import engine_options
+from hearth.services.quantizing_time import quantizing_seconds
 
 # In the order in which they are advised: the smaller ones come after.
 RECIPES = (DEFAULT_RECIPE, "small")
@@ -149,8 +150,7 @@ class Fits:
 
     def of_checkpoint(self, shape: ModelShape, recipe: str, download: int) -> ModelFit:
         """A checkpoint of this shape and size, quantized with the recipe of that name."""
-        weights = Weights.of_shape(shape, precision_of(load_recipe(recipe)))
-        return self._fit(shape, weights, download, self.experience.correction())
+        return self._quantized(shape, load_recipe(recipe), download)
 
     def of_entry(self, entry: ModelEntry) -> ModelFit:
         """A model here, in onnxruntime-genai's format or GGUF.
@@ -210,11 +210,12 @@ class Fits:
         recipes = {name: load_recipe(name) for name in RECIPES}
         if recipe is not None:
             recipes = {recipe.name: recipe, **recipes}
-        correction = self.experience.correction()
-        return {
-            name: self._fit(shape, Weights.of_shape(shape, precision_of(known)), download, correction)
-            for name, known in recipes.items()
-        }
+        return {name: self._quantized(shape, known, download) for name, known in recipes.items()}
+
+    def _quantized(self, shape: ModelShape, recipe: Recipe, download: int) -> ModelFit:
+        weights = Weights.of_shape(shape, precision_of(recipe))
+        fit = self._fit(shape, weights, download, self.experience.correction())
+        return replace(fit, quantizing_seconds=quantizing_seconds(shape, recipe, self.spec))
 
     def _fit(self, shape: ModelShape, weights: Weights, download: int, correction: Correction) -> ModelFit:
         packed = round(weights.disk * SIZE_FACTOR) if wants_packing(weights.disk, self.options) else 0
