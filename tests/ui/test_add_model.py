@@ -81,6 +81,7 @@ def test_a_model_is_searched_fetched_quantized_measured_and_answers(adding: Wiza
     assert wizard.details.licence.text() == "apache-2.0"
     assert wizard.details.fit.verdict.text().startswith("Runs well: it needs")
     assert "to fetch" in wizard.details.fit.disk.text()
+    assert "about a minute to quantize it" in wizard.details.fit.disk.text()
     box = wizard.details.choices.boxes["safetensors"]
     box.setFocus()
     hand.key(Qt.Key.Key_End, widget=box)

@@ -35,6 +35,15 @@ def time_left_text(seconds: float) -> str:
     return ntr("{n} hour left", "{n} hours left", round(whole / 3600))
 
 
+def about_text(seconds: float) -> str:
+    """About how long something takes that was not begun."""
+    if seconds < 90:
+        return tr("about a minute")
+    if seconds < 90 * 60:
+        return ntr("about {n} minute", "about {n} minutes", round(seconds / 60))
+    return ntr("about {n} hour", "about {n} hours", round(seconds / 3600))
+
+
 def loading_text(status: ModelStatus) -> str:
     """Which model is on its way, and how far."""
     percent = round(status.progress * 100)

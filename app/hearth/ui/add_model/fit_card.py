@@ -1,4 +1,4 @@
-"""How a model would do on this machine: the verdict and its reason, memory and speed by length, room on the disk."""
+"""How a model would do on this machine: the verdict and its reason, memory and speed by length, room and time it takes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hearth.ui.add_model.page import card
 from hearth.ui.settings.choice_box import ChoiceBox
 from hearth.ui.text_scale import text_label
 from hearth.ui.theme import FontSize, Space, icon, theme
-from hearth.ui.wording import memory_text, size_text
+from hearth.ui.wording import about_text, memory_text, size_text
 
 _COLUMNS = 5
 
@@ -200,6 +200,8 @@ class FitCard(QWidget):
                 parts.append(tr("{size} on the disk", size=size_text(kept)))
             if needed > kept:
                 parts.append(tr("{size} meanwhile", size=size_text(needed)))
+            if fit.quantizing_seconds:
+                parts.append(tr("{time} to quantize it", time=about_text(fit.quantizing_seconds)))
         if free:
             parts.append(tr("{size} are free", size=size_text(free)))
         self._has_room = not free or needed <= free
