@@ -40,7 +40,7 @@ def loaded(name: str, request: pytest.FixtureRequest) -> OrtRunner:
         path = resource("starter", "model")
     else:
         path = request.getfixturevalue("shared_data") / "models" / "stories260k-onnx" / name
-    return OrtRunner(ModelFolder.open(path), name, threads=2, max_slots=8, kv_cache_bytes=1 << 28)
+    return OrtRunner(ModelFolder.open(path), name, threads=1, max_slots=8, kv_cache_bytes=1 << 28)
 
 
 @pytest.fixture
