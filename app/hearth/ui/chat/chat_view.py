@@ -31,6 +31,7 @@ from hearth.ui.chat.message_editor import MessageEditor
 from hearth.ui.chat.message_item import MessageItem, Row, RowKind
 from hearth.ui.chat.row_widgets import RowWidget, RowWidgets, bind_row, tab_stops
 from hearth.ui.chat.selection import SELECTABLE, Selection
+from hearth.ui.chat.tab_order import Stop, TabOrder
 from hearth.ui.chat.text_block import TextBlock
 from hearth.ui.theme import Space, colour, icon, theme
 
@@ -86,6 +87,7 @@ class ChatView(QAbstractScrollArea):
         self._owners: dict[QWidget, tuple[MessageItem, Row]] = {}
         self._widgets = RowWidgets(self.viewport(), self._connect)
         self._selection = Selection()
+        self._tab_order = TabOrder(self, self._stops)
         self._hovered: MessageItem | None = None
         self._laying_out = False
         self._dirty: set[str] = set()  # messages with text that is not on view yet
@@ -685,59 +687,15 @@ class ChatView(QAbstractScrollArea):
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         if event.reason() == Qt.FocusReason.BacktabFocusReason:
-            stops = self._stops()
-            if stops:
-                self._focus(stops[-1][1], forward=False)
+            self._tab_order.focus_last()
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         """Tab leads through the controls of the messages in their order, and then out of the view."""
-        current = QApplication.focusWidget()
-        stops = self._stops()
-        index = next((n for n, (_, stop) in enumerate(stops) if stop is current), None)
-        if index is None:
-            if current is self and forward and stops:
-                height = self.viewport().height()
-                seen = next((s for p, s in stops if 0 <= p.y < height), stops[0][1])
-                self._focus(seen, forward=True)
-                return True
-            return super().focusNextPrevChild(forward)
-        following = index + (1 if forward else -1)
-        if not 0 <= following < len(stops):
-            self._scroll_for_tab(forward)
-            stops = self._stops()
-            index = next((n for n, (_, stop) in enumerate(stops) if stop is current), -1)
-            following = index + (1 if forward else -1)
-        if index < 0 or not 0 <= following < len(stops):
-            self.setFocus(Qt.FocusReason.OtherFocusReason)
-            return super().focusNextPrevChild(forward) if forward else True
-        self._focus(stops[following][1], forward=forward)
-        return True
+        return self._tab_order.focus_next(forward=forward) or super().focusNextPrevChild(forward)
 
-    def _stops(self) -> list[tuple[_Placed, QWidget]]:
+    def _stops(self) -> list[Stop]:
         return [
-            (place, stop)
+            (place.y, stop)
             for place in self._placed
             for stop in tab_stops(self._items[place.item].rows[place.row])
         ]
-
-    def _scroll_for_tab(self, forward: bool) -> None:
-        """Bring the next rows near, so that they have widgets."""
-        bar = self.verticalScrollBar()
-        step = self.viewport().height() // 2
-        for _ in range(8):
-            before, known = bar.value(), len(self._stops())
-            bar.setValue(bar.value() + (step if forward else -step))
-            if bar.value() == before or len(self._stops()) > known:
-                return
-
-    def _focus(self, stop: QWidget, *, forward: bool) -> None:
-        if isinstance(stop, TextBlock):
-            stop.focus_link(forward)
-        else:
-            stop.setFocus(Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason)
-        top = stop.mapTo(self.viewport(), QPoint(0, 0)).y()
-        bar = self.verticalScrollBar()
-        if top < Space.S:
-            bar.setValue(bar.value() + top - Space.XXL)
-        elif top + min(stop.height(), 60) > self.viewport().height():
-            bar.setValue(bar.value() + top + min(stop.height(), 60) - self.viewport().height() + Space.XXL)
