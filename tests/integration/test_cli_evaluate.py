@@ -114,7 +114,12 @@ def test_evaluating_tells_how_far_it_is_and_can_be_stopped(text: str) -> None:
     try:
         with pytest.raises(MeasuringCancelled, match="small"):
             evaluate_model(
-                opened, "small", Path(text).read_text("utf-8"), progress=told.append, cancelled=stop
+                opened.models,
+                opened.config.engine,
+                "small",
+                Path(text).read_text("utf-8"),
+                progress=told.append,
+                cancelled=stop,
             )
     finally:
         opened.close()

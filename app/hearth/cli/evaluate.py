@@ -37,7 +37,8 @@ def evaluate(
         words = tr("Measuring {name}…", name=model)
         with step_progress(words) as report:
             evaluation = evaluate_model(
-                hearth,
+                hearth.models,
+                hearth.config.engine,
                 model,
                 content,
                 reference=reference,

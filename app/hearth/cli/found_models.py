@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from hearth.cli.model_summary import ModelSummary
 from hearth.cli.opening import open_models
 from hearth.cli.output import note, progress, size_text, write, write_json, write_table
 from hearth.i18n import tr
@@ -86,7 +87,6 @@ def add(
     json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
 ) -> None:
     """Register each where it lies; the first that cannot be is told, and those before it are there."""
-    from hearth.cli.models import ModelSummary
     from hearth.errors import CommandInvalid
     from hearth.services import other_apps
 

@@ -10,7 +10,8 @@ import msgspec
 import typer
 
 from hearth.cli.checkpoints import CheckpointSummary
-from hearth.cli.models import Json, ModelSummary
+from hearth.cli.model_summary import ModelSummary
+from hearth.cli.models import Json
 from hearth.cli.opening import open_models
 from hearth.cli.output import note, progress, size_text, status, write, write_json, write_table
 from hearth.errors import TokenMissing

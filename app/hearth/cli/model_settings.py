@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from hearth.cli.model_summary import ModelSummary
 from hearth.cli.opening import open_hearth
 from hearth.cli.output import harmless, write, write_json, write_pairs
 from hearth.errors import CommandInvalid
@@ -24,7 +25,6 @@ def rename(
     json: Json = False,
 ) -> None:
     """Conversations and settings follow; the old name stays an alias."""
-    from hearth.cli.models import ModelSummary
     from hearth.services.model_manager import ModelManager
 
     with open_hearth() as hearth:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from getpass import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from hearth.cli import fit, found_models, model_settings
 from hearth.cli.checkpoints import CheckpointSummary, remove_checkpoint, write_checkpoints
+from hearth.cli.model_summary import ModelSummary
 from hearth.cli.opening import open_models
 from hearth.cli.output import (
     ask,
@@ -39,42 +38,6 @@ app = CommandLine()
 
 Name = Annotated[str, typer.Argument(metavar=tr("NAME"), help=tr("Name or alias of a model."))]
 Json = Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))]
-
-
-class ModelSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A model as `--json` gives it."""
-
-    name: str
-    format: str
-    path: str
-    bytes: int
-    remote: bool
-    in_place: bool
-    built_in: bool
-    aliases: tuple[str, ...]
-    source: str
-    revision: str
-    licence: str
-    imported_at: datetime | None
-
-    @classmethod
-    def of(cls, entry: ModelEntry, **more: Any) -> Self:
-        manifest = entry.manifest
-        return cls(
-            name=entry.name,
-            format=entry.format,
-            path=manifest.remote.address if manifest.remote else str(entry.file),
-            bytes=entry.bytes,
-            remote=entry.is_remote,
-            in_place=entry.in_place,
-            built_in=entry.built_in,
-            aliases=entry.aliases,
-            source=manifest.source,
-            revision=manifest.revision,
-            licence=manifest.licence,
-            imported_at=manifest.imported_at,
-            **more,
-        )
 
 
 class ModelDetails(ModelSummary, frozen=True, kw_only=True):

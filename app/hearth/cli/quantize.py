@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 import typer
 
-from hearth.cli.models import Json, ModelSummary
+from hearth.cli.model_summary import ModelSummary
+from hearth.cli.models import Json
 from hearth.cli.opening import open_models
 from hearth.cli.output import ask, note, size_text, step_progress, write, write_json
 from hearth.cli.quality_tables import write_quality

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -20,14 +20,34 @@ from hearth.paths import models_folder
 from hearth.services.packed_forms import purge_removed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hearth.config import Config
+    from hearth.conversations.store import ConversationStore
     from hearth.models.copying import CancelledCallback, ProgressCallback
-    from hearth.services.hearth import Hearth
+    from hearth.models.registry import ModelRegistry
+    from hearth.services.model_pool import ModelPool
 
 log = logging.getLogger(__name__)
 
 _NOTE = "models.move"
 # What lies beside the models and has to come along, so that whatever is on its way goes on.
 _BESIDE = (CHECKPOINTS, DOWNLOADS, INSTALLS, QUANTIZING)
+
+
+class Owner(Protocol):
+    """What a move needs of whoever has the models: `Hearth`."""
+
+    @property
+    def models(self) -> ModelRegistry: ...
+
+    @property
+    def pool(self) -> ModelPool: ...
+
+    @property
+    def conversations(self) -> ConversationStore: ...
+
+    def change_settings(self, changes: Mapping[str, object | None]) -> Config: ...
 
 
 class MoveNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +65,7 @@ class MoveNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def move_models(
-    hearth: Hearth,
+    owner: Owner,
     target: Path,
     *,
     progress: ProgressCallback | None = None,
@@ -54,20 +74,20 @@ def move_models(
     """What `Hearth.move_models` promises."""
     target = target.expanduser().absolute()
     setting = {"folders.models": None if target == models_folder() else str(target)}
-    with hearth.models.exclusively():
+    with owner.models.exclusively():
         load_config()  # a settings file that cannot be changed is told before hours of copying
-        source = hearth.models.root
+        source = owner.models.root
         if _is_same(source, target):
-            hearth.change_settings(setting)
+            owner.change_settings(setting)
             return
         _check_unused(source)
-        names = [folder.name for folder in hearth.models.folders()]
+        names = [folder.name for folder in owner.models.folders()]
         names += [f"{folder.parent.name}/{folder.name}" for folder in _beside(source)]
         relocation = Relocation(source, target, names)
         relocation.check()
         try:
             relocation.copy(progress, cancelled)
-            _switch(hearth, relocation, setting)
+            _switch(owner, relocation, setting)
         except ImportCancelled as error:
             relocation.discard()
             raise MoveCancelled from error
@@ -75,7 +95,7 @@ def move_models(
             relocation.discard()
             raise
         log.info("The models are in %s now", target)
-        _remove_old(hearth, relocation)
+        _remove_old(owner, relocation)
 
 
 def _beside(root: Path) -> Iterator[Path]:
@@ -91,32 +111,32 @@ def _check_unused(root: Path) -> None:
         raise ModelsBusy
 
 
-def finish_move(hearth: Hearth) -> None:
+def finish_move(owner: Owner) -> None:
     """Finish or take back what an earlier process left of a move. What cannot be done now waits for the next start."""
     try:
-        _finish(hearth)
+        _finish(owner)
     except (HearthError, OSError, msgspec.ValidationError) as error:
         log.warning("A move of the models could not be finished: %s", error)
 
 
-def _finish(hearth: Hearth) -> None:
-    note = msgspec.convert(hearth.conversations.get_setting(_NOTE), MoveNote | None)
+def _finish(owner: Owner) -> None:
+    note = msgspec.convert(owner.conversations.get_setting(_NOTE), MoveNote | None)
     if note is None or is_running(note.owner):
         return
     source, target = Path(note.source), Path(note.target)
     relocation = Relocation(source, target, note.names)
-    if hearth.models.root == target:
+    if owner.models.root == target:
         if source.exists():  # its disk may be unplugged
-            _remove_old(hearth, relocation)
+            _remove_old(owner, relocation)
         return
-    if hearth.models.root == source and not note.placed:
+    if owner.models.root == source and not note.placed:
         log.warning("Moving the models to %s was cut short; they stay in %s", target, source)
         if not relocation.undo_killed():
             return
-    hearth.conversations.set_setting(_NOTE, None)
+    owner.conversations.set_setting(_NOTE, None)
 
 
-def _switch(hearth: Hearth, relocation: Relocation, setting: dict[str, str | None]) -> None:
+def _switch(owner: Owner, relocation: Relocation, setting: dict[str, str | None]) -> None:
     """Put every model into its place, and use them there; all of it, or nothing."""
     note = MoveNote(
         owner=this_process(),
@@ -124,29 +144,29 @@ def _switch(hearth: Hearth, relocation: Relocation, setting: dict[str, str | Non
         target=str(relocation.target),
         names=relocation.names,
     )
-    purge_removed(hearth.models)
-    hearth.pool.unload_and_wait(
-        entry.name for entry in hearth.models.list() if not (entry.in_place or entry.built_in)
+    purge_removed(owner.models)
+    owner.pool.unload_and_wait(
+        entry.name for entry in owner.models.list() if not (entry.in_place or entry.built_in)
     )
-    _write_note(hearth, note)
+    _write_note(owner, note)
     try:
         relocation.place()
-        hearth.change_settings(setting)
+        owner.change_settings(setting)
     except BaseException:
         if relocation.undo():  # else the next start tries again
-            hearth.conversations.set_setting(_NOTE, None)
+            owner.conversations.set_setting(_NOTE, None)
         raise
-    _write_note(hearth, msgspec.structs.replace(note, placed=True))
+    _write_note(owner, msgspec.structs.replace(note, placed=True))
 
 
-def _remove_old(hearth: Hearth, relocation: Relocation) -> None:
+def _remove_old(owner: Owner, relocation: Relocation) -> None:
     """Delete the old models; the note stays until all of them are gone."""
     relocation.remove_old()
-    hearth.conversations.set_setting(_NOTE, None)
+    owner.conversations.set_setting(_NOTE, None)
 
 
-def _write_note(hearth: Hearth, note: MoveNote) -> None:
-    hearth.conversations.set_setting(_NOTE, msgspec.to_builtins(note))
+def _write_note(owner: Owner, note: MoveNote) -> None:
+    owner.conversations.set_setting(_NOTE, msgspec.to_builtins(note))
 
 
 def _is_same(source: Path, target: Path) -> bool:

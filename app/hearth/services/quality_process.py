@@ -18,8 +18,9 @@ from hearth.services.engine_options import engine_options, with_threads
 from hearth.services.quality_job import Evaluated, EvaluationJob, QualityJob, QualityProgress, Reported
 
 if TYPE_CHECKING:
+    from hearth.config import EngineSection
     from hearth.model_folder.quality import Evaluation, QualityReport
-    from hearth.services.hearth import Hearth
+    from hearth.models.registry import ModelRegistry
 
 _Answer = TypeVar("_Answer", Reported, Evaluated)
 
@@ -46,7 +47,8 @@ def measure_quality(
 
 
 def evaluate_model(
-    opened: Hearth,
+    models: ModelRegistry,
+    engine: EngineSection,
     name: str,
     text: str,
     *,
@@ -67,9 +69,9 @@ def evaluate_model(
         MeasuringCancelled, MeasuringCrashed: as in `measure_quality`.
         HearthError: there is no such model, or it cannot be used.
     """
-    options = engine_options(opened.config.engine, read_machine())
-    entry = opened.models.get(name)
-    other = None if reference is None else opened.models.get(reference)
+    options = engine_options(engine, read_machine())
+    entry = models.get(name)
+    other = None if reference is None else models.get(reference)
     for model in (entry, other):
         if model is not None and model.format != GENAI:
             reason = tr("quality is measured of models in the onnxruntime-genai format alone")
