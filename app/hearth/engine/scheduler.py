@@ -25,7 +25,7 @@ FIRST_CHUNK = 32
 # With no stream to stall, larger chunks read a prompt faster; a step must still be short enough to abort.
 QUIET_FACTOR = 3
 # A step with prompts may take so many times the decode in it, so that a fast model's streams stay fast beside them,
-MOST_STRETCH = 4
+MOST_STRETCH = 3.5
 # but not less than this, as far as the step's time allows: small chunks cost much speed.
 LEAST_STEP_SECONDS = 0.05
 # Of a step's time, what prompts get at least, however long the decode takes.
