@@ -1,6 +1,7 @@
 """The estimate of memory and speed, made from a model's shape alone, beside what is measured.
 
-    python tests/benchmarks/fit.py MODEL_FOLDER... [--contexts 512,2048,8192] [--generate 48] [--whole | --memory-only]
+    python tests/benchmarks/fit.py MODEL_FOLDER... [--contexts 512,2048,8192] [--generate 48] [--rounds 3]
+                                             [--whole | --memory-only]
 
 Each folder is in onnxruntime-genai's format; random weights will do. The estimate knows the machine's measured bandwidth
 and arithmetic, and nothing that any model has shown. Nobody waits for an 8B model to read 8,192 tokens on two slow
@@ -16,7 +17,8 @@ The writing speed is that of this answer. A token's reading time grows by the sa
 a prompt that fills the context is the mean of 1 and 3. Memory is the most private memory of the process.
 
 With `--whole` the model is loaded in an engine host instead, reads a whole prompt and writes an answer, as every request
-does; that takes long, and shows that the short way measures the same. With `--memory-only`, for a machine that does
+does; that takes long, and shows that the short way measures the same. All is done in rounds, and medians count: what
+disturbs a shared machine for a moment falls on one of them. With `--memory-only`, for a machine that does
 other work, only the last 16 tokens are read, which is the chunk that the estimate then counts with.
 """
 
@@ -27,10 +29,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
@@ -202,17 +206,53 @@ def machine() -> Fits:
     return fits
 
 
+def median_of(found: Sequence[Measured]) -> Measured:
+    """Of each figure."""
+    return Measured(
+        round(median(one.memory for one in found)),
+        median(one.write_speed for one in found),
+        median(one.read_speed for one in found),
+    )
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description="The estimate beside what is measured.")
     arguments.add_argument("folders", type=Path, nargs="+")
     arguments.add_argument("--contexts", default="512,2048,8192")
     arguments.add_argument("--generate", type=int, default=48)
+    arguments.add_argument("--rounds", type=int, default=3, help="of all; the median of each figure counts")
     ways = arguments.add_mutually_exclusive_group()
     ways.add_argument("--whole", action="store_true", help="whole prompts, in an engine host")
     ways.add_argument("--memory-only", action="store_true", help="for a machine that does other work")
     given = arguments.parse_args()
-    fits = machine()
-    print(f"bandwidth {fits.spec.bandwidth / 1e9:.1f} GB/s, int8 products {fits.spec.compute / 1e9:.0f} G/s")
+    contexts = [int(context) for context in given.contexts.split(",")]
+    machines: list[Fits] = []
+    found: dict[tuple[Path, int], list[Measured]] = defaultdict(list)
+    for number in range(given.rounds):
+        print(f"round {number + 1} of {given.rounds}", file=sys.stderr, flush=True)
+        machines.append(machine())
+        for path in given.folders:
+            for context in contexts:
+                if given.memory_only:
+                    measured = memory_of(path, context)
+                else:
+                    way = measure_whole if given.whole else measure
+                    measured = way(path, machines[-1], context, given.generate)
+                found[path, context].append(measured)
+    write(given, contexts, machines, found)
+
+
+def write(
+    given: argparse.Namespace,
+    contexts: Sequence[int],
+    machines: Sequence[Fits],
+    found: Mapping[tuple[Path, int], Sequence[Measured]],
+) -> None:
+    """The estimate by the machine's middle round, beside the medians."""
+    fits = sorted(machines, key=lambda one: one.spec.compute)[len(machines) // 2]
+    bandwidth = median(one.spec.bandwidth for one in machines)
+    fits = replace(fits, spec=replace(fits.spec, bandwidth=bandwidth))
+    print(f"bandwidth {bandwidth / 1e9:.1f} GB/s, int8 products {fits.spec.compute / 1e9:.0f} G/s")
     print(f"{'model':<10}{'block':>6}{'tokens':>8}" + "".join(
         f"{name:>11}{'est.':>8}{'error':>8}" for name in ("peak MB", "writes/s", "reads/s")))  # fmt: skip
     worst = dict.fromkeys(("memory", "writing", "reading"), 0.0)
@@ -220,25 +260,19 @@ def main() -> None:
         fit, precision = estimate_of(ModelFolder.open(path), fits)
         if given.memory_only:  # then the estimate's chunk is the smallest too
             fit = replace(fit, machine=replace(fit.machine, cores=2, compute=1.0))
-        for context in map(int, given.contexts.split(",")):
-            expected = fit.at(context)
-            if given.memory_only:
-                measured = memory_of(path, context)
-            elif given.whole:
-                measured = measure_whole(path, fits, context, given.generate)
-            else:
-                measured = measure(path, fits, context, given.generate)
+        for context in contexts:
+            expected, measured = fit.at(context), median_of(found[path, context])
             line = f"{path.name:<10}{precision.block_size:>6}{context:>8}"
-            for name, estimate, found in (
+            for name, estimate, figure in (
                 ("memory", expected.memory.private / MB, measured.memory / MB),
                 ("writing", expected.write_speed, measured.write_speed),
                 ("reading", expected.read_speed, measured.read_speed),
             ):
-                if found:
-                    error = estimate / found - 1
+                if figure:
+                    error = estimate / figure - 1
                     worst[name] = max(worst[name], error, key=abs)
-                    line += f"{found:>11.1f}{estimate:>8.1f}{error:>+8.1%}"
-            print(line, flush=True)
+                    line += f"{figure:>11.1f}{estimate:>8.1f}{error:>+8.1%}"
+            print(line)
     print("worst error: " + ", ".join(f"{name} {error:+.1%}" for name, error in worst.items() if error))
 
 
