@@ -37,6 +37,16 @@ def make_writable(folder: Path) -> None:
     subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
 
 
+def leave_no_room(folder: Path) -> None:
+    """From now on a small disk takes nothing more than it holds."""
+    while True:
+        disk = os.statvfs(folder)
+        used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+        command = ["mount", "-o", f"remount,size={used}", str(folder)]
+        if not subprocess.run(command, capture_output=True, check=False).returncode:
+            return  # else somebody has written meanwhile
+
+
 def enlarge(folder: Path, size: int) -> None:
     """From now on a small disk has `size` bytes."""
     subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)

@@ -592,6 +592,12 @@ class InstallNotFound(HearthError):
     remedy = mark("It may be done, or cancelled in another window.")
 
 
+class InstallDamaged(HearthError):
+    code = "install_damaged"
+    what = mark("What Hearth has noted of {name}, which is on its way, cannot be read.")
+    remedy = mark("Try again. If that does not help, cancel it and add the model again.")
+
+
 class CheckpointMissing(HearthError):
     code = "checkpoint_missing"
     what = mark("The checkpoint {name} is not on this machine.")

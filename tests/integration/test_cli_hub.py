@@ -20,7 +20,7 @@ from hearth.models.registry import ModelRegistry
 from hearth.paths import models_folder
 from hearth.services.downloads import Downloads
 from hearth.services.installs import Installs
-from hub_repositories import CHECKPOINT, GENAI, GGUF, noise, small_repositories
+from hub_repositories import CHECKPOINT, GENAI, GGUF, noise, queue, small_repositories
 from hub_server import Fault, HubRepository, HubServer
 from key_stores import KeyStore
 
@@ -88,7 +88,9 @@ def test_a_checkpoint_is_listed_and_removed_by_its_name(server: HubServer) -> No
         assert lines[1].split()[0] == CHECKPOINT
     installs = Installs(ModelRegistry(), Downloads(ModelRegistry()))
     wanted = installs.add_checkpoint(CHECKPOINT, "mine").id
-    assert "still needed for the model mine" in hearth("models", "remove", CHECKPOINT).error_line()
+    queue(Downloads(ModelRegistry()), CHECKPOINT)
+    for command in (["remove", CHECKPOINT], ["pull", CHECKPOINT, "--discard"]):
+        assert "still needed for the model mine" in hearth("models", *command).error_line()
     installs.cancel(wanted)
     assert hearth("models", "remove", "ORG/small", "--yes", "--json").json["name"] == CHECKPOINT
     assert list(models_folder().iterdir()) == []

@@ -21,6 +21,7 @@ from hearth.errors import (
     HubFailed,
     HubOffline,
     HubUnreachable,
+    InstallDamaged,
     ModelFileInvalid,
     ModelNameTaken,
     RepositoryGated,
@@ -372,7 +373,7 @@ def test_a_file_name_that_leads_elsewhere_is_refused(server: HubServer, path: st
         ('"name":"mine"', '"name":"../mine"'),
     ],
 )
-def test_a_download_that_somebody_else_has_put_here_is_left_alone(
+def test_a_download_that_somebody_else_has_put_here_is_told_and_left_alone(
     server: HubServer, models: ModelRegistry, written: str, instead: str
 ) -> None:
     """The models folder may come from another machine, and nothing is fetched or written because of it."""
@@ -385,7 +386,11 @@ def test_a_download_that_somebody_else_has_put_here_is_left_alone(
     with pytest.raises(ModelFileInvalid):
         DownloadFolder(job.parent).read()
     asked = len(server.requests)
-    assert Downloads(models).list() == []
+    again = Downloads(models)
+    (told,) = again.list()
+    assert isinstance(told.error, InstallDamaged)
+    again.start()
+    again.close()
     assert len(server.requests) == asked
 
 

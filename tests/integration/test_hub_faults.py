@@ -15,7 +15,8 @@ from threading import Event
 import pytest
 
 from hearth.errors import HearthError
-from hearth.models.hub.download_folder import DownloadFolders, DownloadJob
+from hearth.models.hub.download_folder import DownloadFolders
+from hearth.models.hub.download_job import DownloadJob
 from hearth.models.hub.partial_file import PartialFile
 from hearth.models.hub.patience import Patience
 from hearth.models.registry import ModelEntry, ModelRegistry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,12 +19,15 @@ import msgspec
 import psutil
 import pytest
 
-from disks import enlarge, small_disk
+from command_line import hearth
+from disks import enlarge, leave_no_room, small_disk
 from golden_checkpoint import golden_checkpoint
 from hearth.errors import (
     CheckpointMissing,
+    DiskFull,
     DownloadBusy,
     InstallBusy,
+    InstallDamaged,
     InstallNotFound,
     ModelFolderMissing,
     ModelNameInvalid,
@@ -34,13 +38,16 @@ from hearth.errors import (
     RecipeUnknown,
     RepositoryGated,
 )
+from hearth.model_folder.manifest import RemoteModel
+from hearth.model_folder.model_settings import ModelSettings
 from hearth.models.hub.checkpoints import Checkpoints
 from hearth.models.hub.choices import Format, choose
-from hearth.models.hub.download_folder import Failure
+from hearth.models.hub.download_job import Failure
 from hearth.models.hub.install_folder import InstallFolders, Wanted
 from hearth.models.hub.patience import Patience
 from hearth.models.registry import ModelRegistry
 from hearth.services.downloads import Downloads
+from hearth.services.events import Listeners
 from hearth.services.hearth import Hearth
 from hearth.services.hub import look
 from hearth.services.install_events import (
@@ -52,8 +59,9 @@ from hearth.services.install_events import (
     InstallStep,
 )
 from hearth.services.installs import Installs
-from hub_repositories import CHECKPOINT, GENAI, PIECE, pull, queue, small_repositories
+from hub_repositories import CHECKPOINT, GENAI, GGUF, PIECE, pull, queue, small_repositories
 from hub_server import HubRepository, HubServer
+from onnx_bytes import write_model_folder
 
 REPOSITORY = "org/Tiny-Llama"
 DOWNLOAD, QUANTIZE, REPORT, CHECK = InstallStep
@@ -416,6 +424,47 @@ def test_a_disk_without_room_and_a_process_that_is_killed_are_told_and_can_be_tr
         assert leftovers(desk.models) == ["tiny"]
 
 
+@pytest.mark.timeout(300)
+def test_a_disk_that_fills_while_quantizing_is_told_over_a_restart_and_nothing_is_lost(
+    server: HubServer, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", 1 << 30) as disk:
+        desk = Desk(ModelRegistry(disk))
+        install = desk.add().id
+        work = desk.models.work_folder("tiny") / "model"
+
+        def fill() -> None:
+            while not work.exists():
+                time.sleep(0.001)
+            leave_no_room(disk)
+
+        stop_at(desk, QUANTIZE, lambda _install: Thread(target=fill, daemon=True).start())
+        desk.installs.start()
+        desk.wait_at(QUANTIZE, InstallState.FAILED)
+        desk = desk.restarted()
+        failed = desk.at(install)
+        assert failed.state is InstallState.FAILED
+        assert isinstance(failed.error, DiskFull)
+        asked = len(server.asked)
+        enlarge(disk, 1 << 30)
+        desk.installs.resume(install)
+        assert desk.finish().entry.manifest.quality is not None
+        assert len(server.asked) == asked
+        desk.close()
+        assert leftovers(desk.models) == ["tiny"]
+
+
+def test_what_is_on_its_way_is_cancelled_on_a_full_disk_too(server: HubServer, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1 << 30) as disk:
+        desk = Desk(ModelRegistry(disk))
+        install = desk.add().id
+        leave_no_room(disk)
+        desk.installs.pause(install)
+        assert desk.restarted().at(install).state is InstallState.PAUSED
+        desk.installs.cancel(install)
+        assert leftovers(desk.models) == []
+
+
 def kill_children() -> None:
     while not (children := psutil.Process().children()):
         time.sleep(0.001)
@@ -440,6 +489,60 @@ def test_two_models_of_one_checkpoint_fetch_it_once_and_the_last_one_deletes_it(
         assert (Checkpoints(desk.models.root).get(REPOSITORY) is None) == (install == second.id)
     assert fetched_bytes(server) == first.total
     assert leftovers(desk.models) == ["second", "tiny"]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("moment", ["queued", "made"])
+def test_a_checkpoint_that_somebody_has_asked_for_itself_stays(
+    server: HubServer, desk: Desk, moment: str
+) -> None:
+    added = desk.add()
+    if moment == "queued":
+        queue(Downloads(desk.models), REPOSITORY)  # as a command does
+    else:
+        stop_at(desk, QUANTIZE, lambda _install: pull(desk.models, REPOSITORY))
+    desk.finish()
+    desk.close()
+    assert leftovers(desk.models) == [".checkpoints", "tiny"]
+    assert fetched_bytes(server) == added.total
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("repository", [REPOSITORY, GENAI])
+def test_the_settings_that_were_chosen_are_the_models_from_its_first_moment(
+    server: HubServer, desk: Desk, repository: str
+) -> None:
+    desk.add(repository, settings=ModelSettings(max_context=64))
+    settings = desk.add(
+        repository, settings=ModelSettings(max_context=128, temperature=-1.0)
+    )  # of a newer wish
+    again = desk.restarted()
+    again.installs.changes = Listeners()  # the window is closed: nobody hears that it is done
+    again.installs.start()
+    while again.installs.list():
+        time.sleep(0.01)
+    again.close()
+    (entry,) = desk.models.list()
+    assert entry.manifest.settings == ModelSettings(max_context=128)
+    assert settings.name == entry.name
+
+
+@pytest.mark.timeout(300)
+def test_killed_when_only_its_note_was_left_it_ends_without_fetching_again(
+    server: HubServer, desk: Desk
+) -> None:
+    install = desk.add().id
+    folder = InstallFolders(desk.models.root / ".installs").of("tiny")
+    note = folder.read()
+    desk.finish()
+    desk.close()
+    folder.write(note)
+    server.asked.clear()
+    again = desk.restarted()
+    assert again.finish().id == install
+    again.close()
+    assert server.asked == []
+    assert leftovers(desk.models) == ["tiny"]
 
 
 @pytest.mark.timeout(300)
@@ -505,7 +608,7 @@ def test_what_another_process_works_on_is_listed_and_left_alone(
             seen[event.step] = listed, caught.type
 
     desk.on_event = look_on
-    desk.add(keep_checkpoint=True)
+    desk.add()
     desk.finish()
     assert all(listed.elsewhere and listed.state is InstallState.RUNNING for listed, _ in seen.values())
     assert {step: error for step, (_, error) in seen.items()} == {
@@ -515,7 +618,7 @@ def test_what_another_process_works_on_is_listed_and_left_alone(
         CHECK: InstallBusy,
     }
     other.close()
-    assert leftovers(desk.models) == [".checkpoints", "tiny"]
+    assert leftovers(desk.models) == ["tiny"]
 
 
 def test_a_name_that_cannot_be_had_is_told_before_anything_is_fetched(
@@ -551,9 +654,59 @@ def test_a_name_that_cannot_be_had_is_told_before_anything_is_fetched(
     assert server.asked == []
 
 
-def test_a_download_that_is_gone_leaves_an_install_that_says_so(server: HubServer, desk: Desk) -> None:
+def test_nobody_else_takes_the_name_of_a_model_on_its_way(
+    server: HubServer, desk: Desk, tmp_path: Path
+) -> None:
+    models = desk.models
+    desk.add(name="mine")
+    desk.add(GENAI, name="small")
+    remote = RemoteModel(address="http://127.0.0.1:9", model="m")
+    models.add_remote("here", remote)
+    removed = models.remove(models.add_remote("gone", remote).name)
+    desk.downloads.add(look(GGUF).repository, look(GGUF).choices[0], "gone")
+    write_model_folder(tmp_path / "small")
+    taking: list[Callable[[str], object]] = [
+        lambda name: models.import_folder(tmp_path / "small", name=name),
+        lambda name: models.add_remote(name, remote),
+        lambda name: models.rename("here", name),
+        lambda name: models.alias("here", name),
+    ]
+    for name in ("mine", "small"):
+        for take in taking:
+            with pytest.raises(ModelNameOnItsWay):
+                take(name)
+        assert "on its way already" in hearth("quantize", str(tmp_path), name).error_line()
+    with pytest.raises(ModelNameOnItsWay):
+        models.restore(removed)
+    assert models.suggest_name(tmp_path / "small") == "small-2"
+
+
+@pytest.mark.timeout(300)
+def test_killed_before_its_download_was_noted_it_waits_for_its_own_commit(
+    server: HubServer, desk: Desk
+) -> None:
+    """An older commit of the repository is here, which must not be taken for what was chosen."""
+    pull(desk.models, REPOSITORY)
+    old = server.repositories[REPOSITORY]
+    new = HubRepository(old.files | {"LICENSE": b"Another one."}, config=old.config)
+    server.repositories[REPOSITORY] = new
     install = desk.add().id
-    desk.downloads.cancel(desk.downloads.list()[0].id)
+    shutil.rmtree(desk.models.root / ".downloads")
+    again = desk.restarted()
+    waiting = again.at(install)
+    assert (waiting.state, waiting.step, waiting.done) == (InstallState.QUEUED, DOWNLOAD, 0)
+    again.installs.pause(install)
+    again.installs.start()
+    assert again.at(install).state is InstallState.PAUSED
+    again.installs.resume(install)
+    assert again.finish().entry.manifest.revision == new.commit
+    again.close()
+
+
+def test_a_checkpoint_that_is_gone_leaves_an_install_that_says_so(server: HubServer, desk: Desk) -> None:
+    pull(desk.models, REPOSITORY)
+    install = desk.installs.add_checkpoint(REPOSITORY, "tiny", RECIPE).id
+    shutil.rmtree(desk.models.root / ".checkpoints")
     stranded = desk.at(install)
     assert stranded.state is InstallState.FAILED
     assert isinstance(stranded.error, CheckpointMissing)
@@ -572,20 +725,18 @@ def test_a_download_that_is_gone_leaves_an_install_that_says_so(server: HubServe
         {"name": "../tiny"},
         {"repository": "../../x"},
         {"repository": "", "source": "relative"},
-        {"repository": "", "source": "/x", "keep": False},
         {"added_at": "2026-01-01T00:00:00"},
         {"done": 2, "total": 1},
         {"wanted": "everything"},
         {"failure": {"code": 1}},
     ],
 )
-def test_a_note_that_somebody_else_has_put_here_is_left_alone(
+def test_a_note_that_somebody_else_has_put_here_is_told_and_left_alone(
     server: HubServer, desk: Desk, changes: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The models folder may come from another machine, and nothing is made or deleted because of it."""
     folder = desk.models.root / ".installs" / "tiny"
     note = {"name": "tiny", "recipe": RECIPE, "source": "/x", "repository": REPOSITORY} | {
-        "keep": True,
         "added_at": "2026-01-01T00:00:00Z",
     }
     folder.mkdir(parents=True)
@@ -596,19 +747,68 @@ def test_a_note_that_somebody_else_has_put_here_is_left_alone(
     bad = msgspec.json.encode(note | changes)
     (folder / "install.json").write_bytes(bad)
     with caplog.at_level(logging.WARNING):
-        assert desk.installs.list() == []
+        (told,) = desk.installs.list()
+        assert isinstance(told.error, InstallDamaged)
         desk.finish_nothing()
     assert [record.name for record in caplog.records] == ["hearth.models.hub.install_folder"]
     assert (folder / "install.json").read_bytes() == bad
     assert server.requests == []
-    assert desk.events == []
+    (event,) = desk.events
+    assert isinstance(event, InstallStatus)
+    assert isinstance(event.error, InstallDamaged)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="named pipes")
 def test_a_pipe_in_place_of_a_note_is_not_waited_for(desk: Desk) -> None:
     (desk.models.root / ".installs" / "tiny").mkdir(parents=True)
     os.mkfifo(desk.models.root / ".installs" / "tiny" / "install.json")
-    assert desk.installs.list() == []
+    (told,) = desk.installs.list()
+    assert isinstance(told.error, InstallDamaged)
+    desk.installs.cancel(told.id)
+    assert leftovers(desk.models) == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["install", "download"])
+def test_a_damaged_note_is_told_and_restored_by_trying_again(
+    server: HubServer, desk: Desk, kind: str
+) -> None:
+    install = desk.add().id
+    damage(desk, kind)
+    again = desk.restarted()
+    again.installs.start()
+    failed = again.wait(lambda event: isinstance(event, InstallStatus) and event.id == install)
+    assert isinstance(failed, InstallStatus)
+    assert failed.state is again.at(install).state is InstallState.FAILED
+    assert isinstance(failed.error, InstallDamaged)
+    again.installs.resume(install)
+    again.finish()
+    again.close()
+    assert leftovers(desk.models) == ["tiny"]
+
+
+@pytest.mark.parametrize("kind", ["install", "download"])
+def test_a_damaged_note_without_a_copy_can_only_be_cancelled(
+    server: HubServer, desk: Desk, kind: str
+) -> None:
+    install = desk.add().id
+    damage(desk, kind, copy=True)
+    with pytest.raises(InstallDamaged):
+        desk.installs.resume(install)
+    assert desk.at(install).state is InstallState.FAILED
+    desk.installs.cancel(install)
+    assert leftovers(desk.models) == ([".downloads"] if kind == "install" else [])
+    for left in desk.installs.list():  # nobody knows any more whose download it was
+        desk.installs.cancel(left.id)
+    assert leftovers(desk.models) == []
+
+
+def damage(desk: Desk, kind: str, *, copy: bool = False) -> None:
+    """Nobody can read the note of its install or download any more."""
+    (folder,) = (desk.models.root / f".{kind}s").iterdir()
+    (folder / f"{kind}.json").write_bytes(b"{")
+    if copy:
+        (folder / f"{kind}.copy.json").unlink()
 
 
 def test_an_error_that_somebody_else_has_noted_can_be_told(server: HubServer, desk: Desk) -> None:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from checkpoints import write_llama, write_safetensors
-from disks import small_disk
+from disks import enlarge, leave_no_room, small_disk
 from golden_checkpoint import FOLDER
 from hearth.errors import (
     DiskFull,
@@ -332,6 +332,25 @@ def test_a_disk_that_takes_no_more_is_one_clear_error(checkpoint: Path, tmp_path
         with pytest.raises((HomeUnwritable, DiskFull)):
             list(process.messages())
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.timeout(300)
+def test_a_disk_that_fills_half_way_loses_nothing_that_was_noted(checkpoint: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    run(job(checkpoint, whole))
+    with small_disk(tmp_path / "disk", 1 << 30) as disk:
+        work = disk / "work"
+        with QuantizeProcess(job(checkpoint, work)) as process:
+            wait_for(work, 3, process)
+            os.kill(process.pid, signal.SIGSTOP)
+            leave_no_room(disk)
+            os.kill(process.pid, signal.SIGCONT)
+            with pytest.raises(DiskFull):
+                list(process.messages())
+        assert 3 <= pieces(work) < pieces(whole)
+        enlarge(disk, 1 << 30)
+        run(job(checkpoint, work))
+        assert content(work / "model") == content(whole / "model")
 
 
 def test_an_error_before_the_work_leaves_what_was_done_earlier(checkpoint: Path, tmp_path: Path) -> None:

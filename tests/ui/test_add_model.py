@@ -12,13 +12,15 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QMenu, QMessageBox
 
 from adding import CHECKPOINT, GATED, GGUF, SMALL, WizardHand, know_machine, repositories
+from disks import enlarge, leave_no_room, small_disk
 from hearth.conversations.message import MessageStatus
 from hearth.model_folder.manifest import RemoteModel
-from hearth.models.hub.download_folder import DownloadFolders
+from hearth.model_folder.model_settings import ModelSettings
 from hearth.models.hub.patience import Patience
 from hearth.models.registry import ModelRegistry
-from hearth.models.workspace import DOWNLOADS
+from hearth.paths import models_folder
 from hearth.services.downloads import Downloads
+from hearth.services.hub import look
 from hearth.services.install_events import InstallState
 from hub_server import HubRepository, HubServer
 from key_stores import KeyStore
@@ -81,18 +83,18 @@ def test_a_model_is_searched_fetched_quantized_measured_and_answers(adding: Wiza
     assert wizard.details.licence.text() == "apache-2.0"
     assert wizard.details.fit.verdict.text().startswith("Runs well: it needs")
     assert "to fetch" in wizard.details.fit.disk.text()
-    assert "about a minute to quantize it" in wizard.details.fit.disk.text()
+    assert "about a minute to compress it" in wizard.details.fit.disk.text()
     box = wizard.details.choices.boxes["safetensors"]
     box.setFocus()
     hand.key(Qt.Key.Key_End, widget=box)
     assert box.currentText() == "8 bits: nearly as the original"
     assert wizard.details.name.text() == "tiny-llama"
-    assert wizard.next.text() == "Download and Quantize"
+    assert wizard.next.text() == "Download and Compress"
     hand.click(wizard.next)
     hand.wait(lambda: adding.on(wizard.progress))
     assert [row.title.text() for row in wizard.progress.rows.values() if not row.whole.isHidden()] == [
         "Download",
-        "Quantize",
+        "Compress (quantize)",
         "Measure quality",
         "Check",
     ]
@@ -214,6 +216,39 @@ def test_what_an_earlier_run_has_left_is_in_the_strip_and_goes_on(
     again.wait(lambda: again.window.toast.text() == "stories is ready.")
 
 
+@pytest.mark.parametrize("copy", ["whole", "gone"])
+def test_a_damaged_note_is_said_and_tried_again_or_cancelled(
+    adding: WizardHand, stopper: Event, open_window: Callable[..., Any], copy: str
+) -> None:
+    adding.open()
+    adding.get(GGUF, "stories")
+    adding.hand.wait(lambda: adding.wizard.progress.status.done)
+    models = adding.window.hearth.models.root
+    adding.hand.close()
+    (folder,) = (models / ".downloads").iterdir()
+    (folder / "download.json").write_bytes(b"\0" * 100)
+    if copy == "gone":
+        (folder / "download.copy.json").unlink()
+    hand = open_window()
+    again, strip = WizardHand(hand), hand.window.install_strip
+    hand.wait(lambda: strip.words().endswith("Stopped by a problem"))
+    hand.click(strip)
+    progress = again.wizard.progress
+    assert "cannot be read. Try again. If that does not help, cancel it" in progress.problem.text()
+    assert progress.pause_button.text() == "Try Again"
+    stopper.set()
+    hand.click(progress.pause_button)
+    if copy == "whole":
+        again.wait_ready()
+        assert again.wizard.ready.entry.name == "stories"
+        return
+    hand.click(progress.cancel_button)
+    box = again.wizard.findChild(QMessageBox)
+    hand.click(next(button for button in box.buttons() if button.text() == "Cancel and Delete"))
+    hand.wait(strip.isHidden)
+    assert not (models / ".downloads").exists()
+
+
 def test_paused_resumed_and_cancelled(adding: WizardHand, stopper: Event) -> None:
     hand, window = adding.hand, adding.window
     adding.open()
@@ -259,6 +294,42 @@ def test_a_problem_on_the_way_is_said_and_tried_again(
     server.repositories[GGUF] = on_the_hub[GGUF]
     adding.hand.click(progress.pause_button)
     adding.wait_ready()
+
+
+def test_a_disk_that_fills_is_said_nothing_is_lost_and_it_goes_on_when_there_is_room(
+    server: HubServer, open_window: Callable[..., Any], hearth_home: Path
+) -> None:
+    know_machine()
+    with small_disk(models_folder(), 1 << 30) as disk:
+        adding = WizardHand(open_window())
+
+        def fill(sent: int) -> None:
+            if sent > 100_000:
+                server.on_sent = lambda _sent: None
+                leave_no_room(disk)
+
+        server.on_sent = fill
+        adding.open()
+        adding.get(GGUF, "stories")
+        adding.hand.wait(adding.wizard.progress.problem.isVisible)
+        adding.hand.close()
+        adding = WizardHand(open_window())
+        strip = adding.window.install_strip
+        adding.hand.wait(lambda: strip.words() == "stories: Stopped by a problem")
+        adding.hand.click(strip)
+        progress = adding.wizard.progress
+        assert progress.problem.text() == (
+            f"There is not enough free space in {disk}. "
+            "Free some space on that disk and try again; nothing was lost."
+        )
+        kept = progress.status.done
+        assert kept > 0
+        enlarge(disk, 1 << 30)
+        server.asked.clear()
+        adding.hand.click(progress.pause_button)
+        adding.wait_ready()
+        assert [asked.start for asked in server.asked if asked.path.endswith(".gguf")] == [kept]
+        adding.hand.close()
 
 
 def test_what_cannot_be_done_to_a_model_on_its_way_is_said_on_its_page(
@@ -405,7 +476,7 @@ def test_a_name_that_cannot_be_used_and_a_repository_that_is_gone_are_said(
     wizard.choose.show_catalogue()
     wizard.choose.search.setFocus()
     hand.type("https://huggingface.co/org/vanished/tree/main")
-    assert wizard.choose.search_button.text() == "Open the Repository"
+    assert wizard.choose.search_button.text() == "Look at This Model"
     hand.click(wizard.choose.search_button)
     hand.wait(wizard.details.waiting.button.isVisible)
     assert "There is no repository org/vanished" in wizard.details.waiting.words.text()
@@ -451,18 +522,18 @@ def test_where_long_conversations_are_slow_their_length_is_chosen(
     adding.hand.key(Qt.Key.Key_Up, widget=card.context_box)
     adding.hand.click(adding.wizard.next)
     adding.wait_ready()
-    models = adding.window.hearth.models
-    adding.hand.wait(lambda: models.get("smollm2-360m").manifest.settings.max_context == 4096)
+    assert adding.wizard.ready.entry.manifest.settings.max_context == 4096
 
 
 def test_a_length_that_was_chosen_in_an_earlier_try_is_forgotten(adding: WizardHand, stopper: Event) -> None:
     hearth = adding.window.hearth
     adding.open()
-    folder = DownloadFolders(hearth.models.root / DOWNLOADS).of(GGUF, "stories-q8_0.gguf")
-    hearth.conversations.set_setting(f"install.context.{folder.id}", 64)
+    offer = look(GGUF)
+    before = hearth.installs.add(
+        offer.repository, offer.choices[0], name="tales", settings=ModelSettings(max_context=64)
+    )
     adding.get(GGUF, "stories")
-    assert adding.wizard.progress.status.id == folder.id
-    adding.hand.wait(lambda: hearth.conversations.get_setting(f"install.context.{folder.id}") is None)
+    assert adding.wizard.progress.status.id == before.id
     stopper.set()
     adding.wait_ready()
     assert hearth.models.get("stories").manifest.settings.max_context is None

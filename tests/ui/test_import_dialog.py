@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel
+
+from hearth.models.hub.install_folder import InstallFolders, InstallNote
+from hearth.models.workspace import INSTALLS
 
 DATA_FILE = "model.onnx.data"
 
@@ -59,6 +63,23 @@ def damaged(stories_float32: Path, tmp_path: Path) -> Callable[[Callable[[Path],
         return folder
 
     return make
+
+
+def test_the_name_of_a_model_on_its_way_is_refused_at_once(hand: Any, stories_float32: Path) -> None:
+    models = hand.window.hearth.models
+    note = InstallNote(
+        name="mine", recipe="balanced", source=str(stories_float32), added_at=datetime.now(UTC)
+    )
+    InstallFolders(models.root / INSTALLS).of("mine").write(note)
+    hand.window.actions_.import_model.trigger()
+    hand.choose_folder(stories_float32)
+    dialog = hand.dialog()
+    hand.wait(dialog.import_button.isEnabled)
+    dialog.name_field.selectAll()
+    hand.qtbot.keyClicks(dialog.name_field, "mine")
+    hand.wait(lambda: any("is on its way already" in label.text() for label in dialog.findChildren(QLabel)))
+    assert not dialog.import_button.isEnabled()
+    hand.click(dialog.cancel_button)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_a_page_says_what_is_known_and_a_remote_model_is_marked(
     crowded.show("small")
     crowded.wait(lambda: page.about.facts().get("From") == "org/small")
     assert page.about.facts()["Licence"] == "mit"
-    assert page.itself.facts()["Context"] == "512 tokens"
+    assert page.itself.facts()["Longest conversation"] == "512 tokens"
     assert "(estimated)" in page.here.facts()["Memory"]
     assert page.speed.facts()["Writes"] == "24 tokens per second"
     assert "another machine" in page.speed.note()

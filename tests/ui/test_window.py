@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QLineEdit
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from hearth.conversations.message import MessageStatus, Role
+from hearth.model_folder.manifest import RemoteModel
+from hearth.models.registry import ModelRegistry
 from hearth.services.hearth import Hearth
 from hearth.ui.chat.message_editor import MessageEditor
 from hearth.ui.worker_thread import qt_thread
@@ -101,6 +103,49 @@ def test_a_model_is_loaded_from_the_list(hand_with_model: Any) -> None:
     hand.click(hand.window.picker.popup.rows["stories"].action_button)
     hand.window.picker.popup.hide()
     hand.wait_loaded("stories")
+
+
+@pytest.mark.parametrize("place", ["top", "bottom"])
+def test_forty_models_stay_on_the_screen_and_in_reach_of_the_keyboard(
+    open_window: Callable[..., Any], place: str
+) -> None:
+    registry = ModelRegistry()
+    for number in range(40):
+        registry.add_remote(f"model-{number:02}", RemoteModel(address="http://127.0.0.1:9", model="m"))
+    hand = open_window()
+    window, picker, popup = hand.window, hand.window.picker, hand.window.picker.popup
+    screen = window.screen().availableGeometry()
+    window.move(0, 0 if place == "top" else screen.bottom() - 200)
+    window.set_text_size(1.5)
+    picker.setFocus()
+    hand.key(Qt.Key.Key_Space, widget=picker)
+    assert popup.isVisible()
+    assert len(popup.rows) == 40
+    assert screen.contains(popup.geometry())
+    rows = list(popup.rows.values())
+
+    def can_be_seen(widget: QWidget) -> bool:
+        return not widget.visibleRegion().isEmpty() and widget.visibleRegion().boundingRect() == widget.rect()
+
+    for _ in range(20):  # each row has two buttons
+        hand.key(Qt.Key.Key_Down)
+    assert rows[10].name_button.hasFocus()
+    assert can_be_seen(rows[10].name_button)
+    hand.key(Qt.Key.Key_End)
+    assert rows[-1].name_button.hasFocus()
+    assert can_be_seen(rows[-1])
+    assert all(
+        can_be_seen(button)
+        for button in (popup.add_button, popup.import_button, popup.file_button, popup.manage_button)
+    )
+    hand.key(Qt.Key.Key_Space)
+    hand.wait(lambda: window.models.current == "model-39")
+    hand.key(Qt.Key.Key_Space, widget=picker)
+    assert popup.rows["model-39"].name_button.hasFocus()
+    assert can_be_seen(popup.rows["model-39"])
+    hand.key(Qt.Key.Key_Home)
+    assert can_be_seen(popup.rows["model-00"])
+    popup.hide()
 
 
 def test_stop_keeps_what_there_is(hand_with_model: Any) -> None:

@@ -11,6 +11,8 @@ from hearth.errors import HearthError, HubBusy, HubFailed, RepositoryNotFound
 from hearth.model_folder.held_folder import held_folder, is_held
 from hearth.model_folder.manifest import Manifest, ManifestFile
 from hearth.models.hub.checkpoints import Checkpoints
+from hearth.models.hub.download_folder import DownloadFolders
+from hearth.models.hub.install_folder import InstallFolders
 from hearth.models.hub.partial_file import PartialFile
 from hearth.models.hub.patience import Patience
 from hearth.models.hub.rate import Rate
@@ -138,6 +140,20 @@ def test_a_look_whether_a_folder_is_held_leaves_nothing_behind(tmp_path: Path) -
     with held_folder(folder):
         assert is_held(folder)
     assert not is_held(folder)
+
+
+@pytest.mark.parametrize("folders", [InstallFolders, DownloadFolders])
+def test_tidying_leaves_a_folder_that_somebody_has_just_begun(
+    tmp_path: Path, folders: type[InstallFolders | DownloadFolders]
+) -> None:
+    root = folders(tmp_path / "beside")
+    folder = root.of("tiny") if isinstance(root, InstallFolders) else root.of("org/tiny", "tiny")
+    folder.path.mkdir(parents=True)
+    with folder.held():  # and its note is written next
+        root.tidy(folder)  # type: ignore[arg-type]
+        assert folder.is_held()
+    root.tidy(folder)  # type: ignore[arg-type]
+    assert not root.root.exists()
 
 
 def test_a_checkpoint_of_a_repository_without_an_organization_has_a_folder_of_its_own(tmp_path: Path) -> None:

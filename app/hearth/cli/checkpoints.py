@@ -49,6 +49,16 @@ def write_checkpoints(entries: Sequence[CheckpointEntry]) -> None:
     write_table((tr("CHECKPOINT"), tr("SIZE"), tr("FOLDER")), rows)
 
 
+def check_not_needed(registry: ModelRegistry, repository: str) -> None:
+    """Raise CheckpointNeeded where a model is still to be made of the repository's checkpoint."""
+    from hearth.models.hub.install_folder import InstallFolders
+    from hearth.models.workspace import INSTALLS
+
+    for _, note in InstallFolders(registry.root / INSTALLS).list():
+        if note.repository.lower() == repository.lower():
+            raise CheckpointNeeded(name=repository, model=note.name)
+
+
 def remove_checkpoint(registry: ModelRegistry, entry: CheckpointEntry, *, yes: bool) -> None:
     """Delete it for good, where the person agrees.
 
@@ -58,12 +68,8 @@ def remove_checkpoint(registry: ModelRegistry, entry: CheckpointEntry, *, yes: b
         typer.Exit: the person said no.
     """
     from hearth.models.hub.checkpoints import Checkpoints
-    from hearth.models.hub.install_folder import InstallFolders
-    from hearth.models.workspace import INSTALLS
 
-    for _, note in InstallFolders(registry.root / INSTALLS).list():
-        if note.repository.lower() == entry.name.lower():
-            raise CheckpointNeeded(name=entry.name, model=note.name)
+    check_not_needed(registry, entry.name)
     question = tr("Delete the checkpoint {name} ({size})?", name=entry.name, size=size_text(entry.bytes))
     if not yes and sys.stdin.isatty() and not ask(question):
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from hearth.cli.checkpoints import CheckpointSummary
+from hearth.cli.checkpoints import CheckpointSummary, check_not_needed
 from hearth.cli.model_summary import ModelSummary
 from hearth.cli.models import Json
 from hearth.cli.opening import open_models
@@ -103,11 +103,14 @@ def _pull(
 
 
 def _discard(registry: ModelRegistry, wanted: str) -> None:
+    from hearth.models.hub.choices import Format
     from hearth.services.downloads import Downloads
 
     downloads = Downloads(registry)
     for found in downloads.list():
         if found.repository.lower() == wanted.lower():
+            if found.format is Format.CHECKPOINT:
+                check_not_needed(registry, found.repository)
             downloads.cancel(found.id)
     note(tr("Nothing is left of {name}.", name=wanted))
 

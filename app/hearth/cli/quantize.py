@@ -68,6 +68,7 @@ def quantize(
     json: Json = False,
 ) -> None:
     """Build the model; the same command again goes on where it was stopped."""
+    from hearth.models.hub.names_on_the_way import check_not_on_the_way
     from hearth.services.quantizing import Stage
     from hearth.services.quantizing import discard as discard_work
     from hearth.services.quantizing import quantize as build
@@ -79,6 +80,7 @@ def quantize(
         return
     chosen = _recipe(recipe, bits, block_size, context)
     with open_models() as registry:
+        check_not_on_the_way(registry.root, name)
         try:
             with step_progress(tr("Quantizing {name}", name=name)) as show:
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -30,14 +30,25 @@ def held_folder(folder: Path, patience_seconds: float = 0.0) -> Iterator[None]:
     """
     deadline = time.monotonic() + patience_seconds
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / _LOCK).open("ab") as stream:
+        stream = _open(folder, deadline)
+        with stream:
             if _lock(stream) and _is_current(stream, folder):
                 yield
                 return
         if time.monotonic() > deadline:
             raise FolderHeld
         time.sleep(0.1)
+
+
+def remove_left_lock(folder: Path) -> None:
+    """Remove a folder that its last holder has emptied, on Windows, where nobody deletes a lock while it is held.
+
+    A lock that somebody holds by now stays, and so does a folder with anything else in it.
+    """
+    if sys.platform == "win32":
+        with suppress(OSError):
+            (folder / _LOCK).unlink()
+            folder.rmdir()
 
 
 def is_held(folder: Path) -> bool:
@@ -47,6 +58,17 @@ def is_held(folder: Path) -> bool:
             return not _lock(stream)
     except OSError:  # nobody ever did, or it cannot be told
         return False
+
+
+def _open(folder: Path, deadline: float) -> IO[bytes]:
+    """The lock, made where it is missing; whoever removes an empty folder may just have been faster."""
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return (folder / _LOCK).open("ab")
+        except FileNotFoundError:
+            if time.monotonic() > deadline:
+                raise
 
 
 def _is_current(stream: IO[bytes], folder: Path) -> bool:

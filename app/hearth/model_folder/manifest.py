@@ -97,6 +97,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         model_file: the file with the model, or the first of them, relative to the folder; for GGUF and GGML alone.
         facts: of a GGUF file.
         remote: of a model that runs elsewhere.
+        passing: of a checkpoint that nobody asked for but the models made of it: it goes with the last of them.
     """
 
     version: int
@@ -118,6 +119,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     model_file: str = ""
     facts: ModelFacts | None = None
     remote: RemoteModel | None = None
+    passing: bool = False
 
 
 def read_manifest(folder: Path) -> Manifest:

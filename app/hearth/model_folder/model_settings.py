@@ -62,6 +62,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return msgspec.structs.replace(defaults, **taken)
 
 
+NO_SETTINGS = ModelSettings()
+
 _FILE: dict[str, Any] = {
     field.name: field.type
     for section in (DefaultsSection, EngineSection)

@@ -25,6 +25,7 @@ from hearth.models import names
 from hearth.models.copying import CancelledCallback, ProgressCallback
 from hearth.models.entry import ModelEntry, RemovedModel, is_model, own_manifest, read_entry
 from hearth.models.gate import Gate
+from hearth.models.hub.names_on_the_way import check_not_on_the_way
 from hearth.models.manifest_changes import changing_manifests
 from hearth.models.remote_keys import delete_key
 from hearth.models.source import verify_files
@@ -124,13 +125,13 @@ class KeptModels:
         Raises:
             ModelNotFound: there is no such model.
             ModelBuiltIn: it is part of Hearth.
-            ModelNameInvalid, ModelNameTaken: the alias cannot be used.
+            ModelNameInvalid, ModelNameTaken, ModelNameOnItsWay: the alias cannot be used.
             ModelsBusy: the models are being moved.
         """
         with self._changing():
             entry = self._own(name)
             if alias not in entry.aliases:
-                self.check_free(alias)
+                self.check_unclaimed(alias)
                 self._set_aliases(entry, (*entry.aliases, alias))
 
     def check_rename(self, name: str, new: str) -> ModelEntry:
@@ -139,13 +140,13 @@ class KeptModels:
         Raises:
             ModelNotFound: there is no such model.
             ModelBuiltIn: it is part of Hearth.
-            ModelNameInvalid, ModelNameTaken: the name cannot be used.
+            ModelNameInvalid, ModelNameTaken, ModelNameOnItsWay: the name cannot be used.
         """
         entry = self._own(name)
         if new in entry.aliases:
             names.check_name(new)
         elif new != entry.name:
-            self.check_free(new)
+            self.check_unclaimed(new)
         return entry
 
     def rename(self, name: str, new: str) -> ModelEntry:
@@ -156,7 +157,7 @@ class KeptModels:
         Raises:
             ModelNotFound: there is no such model.
             ModelBuiltIn: it is part of Hearth.
-            ModelNameInvalid, ModelNameTaken: the name cannot be used.
+            ModelNameInvalid, ModelNameTaken, ModelNameOnItsWay: the name cannot be used.
             ModelInUse: its files are held open (on Windows).
             ModelsBusy: the models are being moved.
             HomeUnwritable: it cannot be moved.
@@ -278,13 +279,13 @@ class KeptModels:
         """Undo `remove`.
 
         Raises:
-            ModelNameTaken: another model has taken the name.
+            ModelNameTaken, ModelNameOnItsWay: another model has taken the name.
             ModelNotFound: it was purged already.
             ModelsBusy: the models are being moved.
             DiskFull, HomeUnwritable: it cannot be moved.
         """
         with self._changing():
-            self.check_free(removed.name)
+            self.check_unclaimed(removed.name)
             if not removed.path.is_dir():
                 raise ModelNotFound(name=removed.name)
             self._move(removed.path, removed.name)
@@ -340,6 +341,11 @@ class KeptModels:
         names.check_name(name)
         if name in self.taken() or os.path.lexists(self.root / name):
             raise ModelNameTaken(name=name)
+
+    def check_unclaimed(self, name: str) -> None:
+        """The same, and raise ModelNameOnItsWay for the name of a model that is being brought."""
+        self.check_free(name)
+        check_not_on_the_way(self.root, name)
 
     def _set_aliases(self, entry: ModelEntry, aliases: tuple[str, ...]) -> None:
         folder = self.root / entry.name

@@ -19,11 +19,13 @@ from hearth.errors import DiskFull
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.hub_cache import snapshot_folder
 from hearth.model_folder.manifest import GENAI, REMOTE, VERSION, Manifest, Quantization, RemoteModel
+from hearth.model_folder.model_settings import NO_SETTINGS, ModelSettings
 from hearth.model_folder.quality import QualityReport
 from hearth.models import names
 from hearth.models.built_in import built_in_entries, built_in_folders
 from hearth.models.copying import SPARE_BYTES, CancelledCallback, ProgressCallback, Transfer
 from hearth.models.entry import ModelEntry, RemovedModel, read_entry
+from hearth.models.hub.names_on_the_way import taken_names
 from hearth.models.kept_models import KeptModels
 from hearth.models.models_root import check_models_folder
 from hearth.models.source import naming_path, open_source, take
@@ -49,7 +51,7 @@ class ModelRegistry(KeptModels):
 
     def suggest_name(self, path: Path) -> str:
         """A free name for the model in that folder or file."""
-        return names.suggest_name(naming_path(_resolved(path)), self.taken())
+        return names.suggest_name(naming_path(_resolved(path)), taken_names(self))
 
     def import_folder(
         self,
@@ -68,7 +70,7 @@ class ModelRegistry(KeptModels):
             cancelled: asked between pieces of 4 MB; True stops, and nothing stays behind.
 
         Raises:
-            ModelNameInvalid, ModelNameTaken: the name cannot be used.
+            ModelNameInvalid, ModelNameTaken, ModelNameOnItsWay: the name cannot be used.
             DiskFull, HomeUnwritable, ModelFolderMissing, ModelsFolderUnusable: it cannot be stored.
             ModelsBusy: the models are being moved.
             ImportCancelled: `cancelled` said so.
@@ -87,7 +89,7 @@ class ModelRegistry(KeptModels):
     ) -> ModelEntry:
         if name is None:
             name = self.suggest_name(path)
-        self.check_free(name)
+        self.check_unclaimed(name)
         check_models_folder(self.root)
         source = open_source(path)
         made = self._incoming.new()
@@ -106,12 +108,12 @@ class ModelRegistry(KeptModels):
         """Add a model that runs on a server. Whether it answers shows when it is loaded.
 
         Raises:
-            ModelNameInvalid, ModelNameTaken: the name cannot be used.
+            ModelNameInvalid, ModelNameTaken, ModelNameOnItsWay: the name cannot be used.
             HomeUnwritable, ModelFolderMissing, ModelsFolderUnusable: it cannot be stored.
             ModelsBusy: the models are being moved.
         """
         with self._gate.writing():
-            self.check_free(name)
+            self.check_unclaimed(name)
             check_models_folder(self.root)
             made = self._incoming.new()
             try:
@@ -166,6 +168,7 @@ class ModelRegistry(KeptModels):
         licence: str = "",
         quantization: Quantization,
         quality: QualityReport | None = None,
+        settings: ModelSettings = NO_SETTINGS,
         progress: ProgressCallback | None = None,
         cancelled: CancelledCallback | None = None,
     ) -> ModelEntry:
@@ -189,6 +192,7 @@ class ModelRegistry(KeptModels):
             files={file.relative_to(made).as_posix(): transfer.hash(file) for file in folder.files()},
             quantization=quantization,
             quality=quality,
+            settings=settings,
         )
         self.check_free(name)
         self._write(made, manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -46,7 +47,8 @@ def run(job: Job, teller: _Teller) -> None:
     """Build the model, or go on with it.
 
     Raises:
-        HearthError: what prevents it. What was done before is deleted if this process had begun to write.
+        HearthError: what prevents it. What was done before is deleted if this process had begun to write, but where
+            the disk is full: when there is room, the next one goes on.
     """
     started = time.monotonic()
     work = WorkFolder(Path(job.work))
@@ -54,9 +56,10 @@ def run(job: Job, teller: _Teller) -> None:
         with work.held():
             try:
                 recipe = _build(job, work, teller)
-            except (HearthError, OSError, MemoryError):
+            except (HearthError, OSError, MemoryError) as error:
                 log.info("%s is not quantized", job.name, exc_info=True)
-                if not work.has_work or teller.has_begun:
+                is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+                if not work.has_work or (teller.has_begun and not is_full):
                     work.clear()
                     shutil.rmtree(work.path, ignore_errors=True)
                 raise

@@ -20,29 +20,25 @@ A download that another process runs is listed as running, `elsewhere`; it canno
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from hearth.errors import DownloadNotFound, DownloadStopped, HearthError
-from hearth.model_folder.manifest import VERSION, Manifest
+from hearth.errors import DownloadStopped, HearthError, InstallDamaged
+from hearth.model_folder.model_settings import NO_SETTINGS, ModelSettings
 from hearth.models.copying import CancelledCallback
-from hearth.models.hub.address import page
-from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
+from hearth.models.hub.checkpoints import CheckpointEntry
 from hearth.models.hub.choices import Choice, Format
-from hearth.models.hub.download_folder import DownloadFolder, DownloadFolders, DownloadJob, Failure, Wanted
+from hearth.models.hub.download_folder import DownloadFolder, DownloadFolders
+from hearth.models.hub.download_job import DownloadJob, Failure, Wanted, new_job
 from hearth.models.hub.names_on_the_way import check_not_on_the_way
-from hearth.models.hub.shared_files import shared_files
-from hearth.models.names import clean_name
 from hearth.models.registry import ModelEntry, ModelRegistry
 from hearth.models.workspace import DOWNLOADS
+from hearth.services.download_arrival import arrived, bring
 from hearth.services.download_events import (
     DownloadDone,
     DownloadEvent,
@@ -50,6 +46,7 @@ from hearth.services.download_events import (
     DownloadState,
     DownloadStatus,
 )
+from hearth.services.download_statuses import damaged_download, download_status
 from hearth.services.events import Listeners
 from hearth.services.threads import JoinableThread, ThreadFactory, plain_thread
 
@@ -82,13 +79,6 @@ class _Running:
         return self.stop or Wanted.PAUSED
 
 
-_STATES = {
-    Wanted.FETCHED: DownloadState.QUEUED,
-    Wanted.PAUSED: DownloadState.PAUSED,
-    Wanted.FAILED: DownloadState.FAILED,
-}
-
-
 class Downloads:
     """The queue of one models folder. Any thread may call; all but `start` read and write files, so no main thread.
 
@@ -113,42 +103,47 @@ class Downloads:
         found = []
         for folder, job in self._folders.list():
             elsewhere = folder.id != here and folder.is_held()
-            state = DownloadState.RUNNING if elsewhere or folder.id == here else _STATES[job.wanted]
-            found.append(replace(_status(folder, job, state), elsewhere=elsewhere))
-        return found
+            state = DownloadState.RUNNING if elsewhere or folder.id == here else None
+            found.append(replace(download_status(folder, job, state), elsewhere=elsewhere))
+        damaged = (folder for folder in self._folders.damaged() if folder.id != here)
+        return found + [damaged_download(folder) for folder in damaged]
 
-    def add(self, repository: Repository, choice: Choice, name: str | None = None) -> DownloadStatus:
+    def add(
+        self,
+        repository: Repository,
+        choice: Choice,
+        name: str | None = None,
+        settings: ModelSettings = NO_SETTINGS,
+    ) -> DownloadStatus:
         """Put it into the queue; what is there of an earlier try is gone on with. `start` then has it fetched.
 
         Args:
             name: of the model; from its repository or file by default. A checkpoint is named by its repository.
+            settings: of the model, from its first moment.
 
         Raises:
             ModelNameInvalid, ModelNameTaken, ModelNameOnItsWay: the model cannot have that name.
             DownloadBusy: it is being fetched.
             ModelFolderMissing, ModelsFolderUnusable, ModelsBusy, DiskFull, HomeUnwritable: it cannot be noted.
         """
-        job = DownloadJob(
-            repository=repository.name,
-            commit=repository.commit,
-            licence=repository.licence,
-            choice=choice,
-            name=_name(repository.name, choice, name),
-            source=page(repository.name),
-            added_at=datetime.now(UTC),
-        )
-        folder = self._folders.of(job.repository, choice.name)
-        if job.format is not Format.CHECKPOINT and self._arrived(job) is None:
+        return self.put(new_job(repository, choice, name, settings=settings))
+
+    def put(self, job: DownloadJob) -> DownloadStatus:
+        """The same with what `new_job` gave."""
+        folder = self._folders.of(job.repository, job.choice.name)
+        if job.format is not Format.CHECKPOINT and arrived(self._models, job) is None:
             self._models.check_free(job.name)
             check_not_on_the_way(self._models.root, job.name, folder.id)
         with self._models.fetching(), folder.held():
             with suppress(HearthError):  # there is none yet
-                job = msgspec.structs.replace(job, added_at=folder.read().added_at)
+                before = folder.read()
+                passing = job.passing and before.passing
+                job = msgspec.structs.replace(job, added_at=before.added_at, passing=passing)
             folder.keep_only(job)
             folder.write(job)
         with self._lock:
             self._tried.discard(folder.id)
-        status = _status(folder, job, DownloadState.QUEUED)
+        status = download_status(folder, job)
         self.changes.emit(status)
         return status
 
@@ -205,9 +200,15 @@ class Downloads:
         Raises:
             DownloadNotFound: there is none of that id.
             DownloadBusy: it runs in another process.
+            InstallDamaged: it is damaged, and so is its copy.
         """
-        if not self._is_running(download):
-            self._want(download, Wanted.FETCHED)
+        if self._is_running(download):
+            return
+        folder = self._folders.get(download)
+        if folder.is_damaged:
+            with self._models.fetching(), folder.held():
+                folder.restore()
+        self._want(download, Wanted.FETCHED)
 
     def cancel(self, download: str) -> None:
         """Stop it, and delete what is there of it.
@@ -219,8 +220,7 @@ class Downloads:
         """
         if not self._stop_running(download, Wanted.PAUSED, remove=True):
             with self._models.fetching():
-                folder, _ = self._find(download)
-                self._remove(folder)
+                self._remove(self._folders.get(download))
 
     def close(self) -> None:
         """Stop; what was running is gone on with when the queue is next started."""
@@ -238,6 +238,8 @@ class Downloads:
 
     def _work(self) -> None:
         """The queue's thread: whatever is wanted, one after the other."""
+        for damaged in self._folders.damaged():
+            self.changes.emit(damaged_download(damaged))
         while (current := self._next()) is not None:
             try:
                 self._fetch(current.id, lambda _status: None, current.is_stopped, current.wanted)
@@ -279,7 +281,7 @@ class Downloads:
                 progress(self._tell(folder, job, at))
 
             try:
-                entry = self._arrived(job) or self._bring(folder, job, tell, cancelled)
+                entry = arrived(self._models, job) or bring(self._models, folder, job, tell, cancelled)
             except DownloadStopped:
                 self._note(folder, job, when_stopped())
                 raise
@@ -290,58 +292,16 @@ class Downloads:
                 self._note(folder, job, Wanted.PAUSED)
                 raise
             folder.delete()
-        self._folders.remove(folder)
+        self._folders.tidy(folder)
         log.info("%s was fetched from %s", job.name, job.source)
         self.changes.emit(DownloadDone(download, entry))
         return entry
-
-    def _bring(
-        self,
-        folder: DownloadFolder,
-        job: DownloadJob,
-        tell: Callable[[FetchProgress], None],
-        cancelled: CancelledCallback,
-    ) -> ModelEntry | CheckpointEntry:
-        """Fetch what is missing, and give the whole its place."""
-        # Its libraries take a while to come, and no start needs them.
-        from hearth.models.hub.client import HubClient
-        from hearth.models.hub.fetch import Fetch
-        from hearth.models.hub.token import read_token
-
-        checkpoints = Checkpoints(self._models.root)
-        shared = shared_files([*self._models.folders(), *(entry.path for entry in checkpoints.list())])
-        files = Fetch(HubClient(read_token()), job, folder, shared).run(tell, cancelled)
-        manifest = Manifest(
-            version=VERSION,
-            name=job.name,
-            format=job.format.value,
-            source=job.source,
-            revision=job.commit,
-            licence=job.licence,
-            imported_at=datetime.now(UTC),
-            files=files,
-        )
-        if job.format is Format.CHECKPOINT:
-            return checkpoints.add(folder.files, manifest)
-        return self._models.add_fetched(folder.files, manifest)
-
-    def _arrived(self, job: DownloadJob) -> ModelEntry | CheckpointEntry | None:
-        """What the download has become already, before somebody was killed or asked again."""
-        entry: ModelEntry | CheckpointEntry | None
-        if job.format is Format.CHECKPOINT:
-            entry = Checkpoints(self._models.root).get(job.repository)
-        else:
-            entry = next((entry for entry in self._models.list() if entry.name == job.name), None)
-        if entry is None or (entry.manifest.source, entry.manifest.revision) != (job.source, job.commit):
-            return None
-        paths = {job.choice.local_path(file) for file in job.choice.files}
-        return entry if paths == entry.manifest.files.keys() else None
 
     def _find(self, download: str) -> tuple[DownloadFolder, DownloadJob]:
         for folder, job in self._folders.list():
             if folder.id == download:
                 return folder, job
-        raise DownloadNotFound(name=download)
+        raise InstallDamaged(name=self._folders.get(download).id)
 
     def _want(self, download: str, wanted: Wanted) -> None:
         with self._models.fetching():
@@ -360,7 +320,7 @@ class Downloads:
             folder.write(job)
         except HearthError as error:
             log.warning("It cannot be noted that %s is %s: %s", folder.id, wanted, error)
-        self.changes.emit(_status(folder, job, _STATES[wanted]))
+        self.changes.emit(download_status(folder, job))
 
     def _stop_running(self, download: str, wanted: Wanted, *, remove: bool = False) -> bool:
         """Have the queue's thread stop it, if it has it in hand; whether it has."""
@@ -385,36 +345,9 @@ class Downloads:
 
     def _tell(self, folder: DownloadFolder, job: DownloadJob, at: FetchProgress) -> DownloadStatus:
         status = replace(
-            _status(folder, job, DownloadState.RUNNING, at.done),
+            download_status(folder, job, DownloadState.RUNNING, at.done),
             bytes_per_second=at.bytes_per_second,
             seconds_left=at.seconds_left,
         )
         self.changes.emit(status)
         return status
-
-
-def _name(repository: str, choice: Choice, wanted: str | None) -> str:
-    """What it is called: as somebody wants, where it becomes a model."""
-    if choice.format is Format.CHECKPOINT:
-        return repository
-    if wanted is not None:
-        return wanted
-    if choice.format is Format.GGUF:
-        return clean_name(re.sub(r"-\d{5}-of-\d{5}$", "", PurePosixPath(choice.name).stem))
-    return clean_name(PurePosixPath(repository).name)
-
-
-def _status(
-    folder: DownloadFolder, job: DownloadJob, state: DownloadState, done: int | None = None
-) -> DownloadStatus:
-    return DownloadStatus(
-        id=folder.id,
-        repository=job.repository,
-        choice=job.choice.name,
-        format=job.format,
-        name=job.name,
-        state=state,
-        done=folder.bytes_done(job) if done is None else done,
-        total=job.choice.bytes,
-        error=None if job.failure is None else job.failure.error,
-    )

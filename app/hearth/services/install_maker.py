@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Lock
 
 import msgspec
 
 from hearth.errors import CheckpointMissing, HearthError, QuantizeBusy, QuantizeCancelled
-from hearth.models.hub.download_folder import Failure
+from hearth.models.hub.download_job import DownloadJob, Failure
 from hearth.models.hub.install_folder import InstallFolder, InstallNote, Wanted
 from hearth.models.registry import ModelEntry, ModelRegistry
 from hearth.quantize.recipe_file import load_built_in_recipe
 from hearth.services.install_events import InstallDone, InstallEvent, InstallState, InstallStatus
 from hearth.services.install_notes import InstallNotes
-from hearth.services.install_statuses import Making, made
+from hearth.services.install_statuses import Making, damaged_install, made
 from hearth.services.quantizing import QuantizeProgress, quantize
 from hearth.services.threads import JoinableThread, ThreadFactory
 
@@ -58,12 +57,14 @@ class InstallMaker:
         tell: Callable[[InstallEvent], None],
         ended: Callable[[InstallFolder], None],
         remove: Callable[[InstallFolder], None],
+        fetch: Callable[[DownloadJob], None],
     ) -> None:
         """
         Args:
             tell: called with what happens, on the thread.
             ended: called on the thread when one has ended, but was not made.
             remove: called on the thread for what is to be removed.
+            fetch: called on the thread with a download that is still to be noted.
         """
         self._models = models
         self._notes = notes
@@ -71,6 +72,7 @@ class InstallMaker:
         self._tell = tell
         self._ended = ended
         self._remove = remove
+        self._fetch = fetch
         self._lock = Lock()
         self._thread: JoinableThread | None = None
         self._current: _Running | None = None
@@ -124,6 +126,8 @@ class InstallMaker:
     # On the thread
 
     def _work(self) -> None:
+        for damaged in self._notes.folders.damaged():
+            self._tell(damaged_install(damaged))
         while (current := self._next()) is not None:
             try:
                 self._make(current)
@@ -147,6 +151,8 @@ class InstallMaker:
             for folder, note in self._notes.pairs():
                 if note.wanted is Wanted.REMOVED:
                     self._remove(folder)
+                elif (job := self._notes.to_fetch(note)) is not None:
+                    self._fetch(job)
                 elif self._is_ready(note) and (current := self._take(folder, note)) is not None:
                     return current
             with self._lock:
@@ -159,9 +165,10 @@ class InstallMaker:
         """Whether it waits for nothing but its turn."""
         if note.wanted is not Wanted.MADE or self._notes.is_on_its_way(note):
             return False
-        with suppress(CheckpointMissing):
+        try:
             return bool(self._notes.source_of(note))
-        return False
+        except CheckpointMissing:  # it may be deleted already, since the model is made
+            return self._notes.made(note) is not None
 
     def _take(self, folder: InstallFolder, note: InstallNote) -> _Running | None:
         with self._lock:
@@ -223,6 +230,7 @@ class InstallMaker:
             self._notes.source_of(note),
             note.name,
             load_built_in_recipe(note.recipe),
+            settings=note.settings.sound(),
             progress=tell,
             cancelled=current.is_stopped,
         )

@@ -12,14 +12,17 @@ import msgspec
 from hearth.errors import (
     CheckpointMissing,
     HearthError,
+    InstallDamaged,
     InstallNotFound,
     ModelFileInvalid,
     ModelNameOnItsWay,
     QuantizeBusy,
 )
 from hearth.model_folder.held_folder import is_held
+from hearth.model_folder.model_settings import NO_SETTINGS, ModelSettings
 from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
-from hearth.models.hub.download_folder import DownloadFolder, DownloadFolders, Failure
+from hearth.models.hub.download_folder import DownloadFolder, DownloadFolders
+from hearth.models.hub.download_job import DownloadJob, Failure
 from hearth.models.hub.install_folder import InstallFolder, InstallFolders, InstallNote, Wanted
 from hearth.models.hub.names_on_the_way import check_not_on_the_way, taken_names
 from hearth.models.names import free_name
@@ -50,12 +53,24 @@ class InstallNotes:
         return self.folders.list()
 
     def find(self, name: str) -> tuple[InstallFolder, InstallNote]:
-        """The install of the model of that name. Raises InstallNotFound."""
+        """The install of the model of that name. Raises InstallNotFound, InstallDamaged."""
         folder = self.folders.of(name)
         try:
             return folder, folder.read()
         except HearthError:
-            raise InstallNotFound(name=name) from None
+            missing = InstallDamaged if folder.has_note else InstallNotFound
+            raise missing(name=name) from None
+
+    def restore(self, name: str) -> None:
+        """Go back to the copy of a damaged note, if there is one.
+
+        Raises:
+            HearthError: as `write`.
+        """
+        folder = self.folders.of(name)
+        if folder.is_damaged:
+            with self._models.fetching(), folder.held():
+                folder.restore()
 
     def new(
         self,
@@ -64,15 +79,14 @@ class InstallNotes:
         *,
         source: str,
         repository: str = "",
-        fetches: bool = False,
-        keep: bool = False,
+        fetch: DownloadJob | None = None,
+        settings: ModelSettings = NO_SETTINGS,
     ) -> InstallNote:
         """What is to be noted, where nothing speaks against it.
 
         Args:
             name: None for a free one after the repository.
-            fetches: the checkpoint is not here yet, or only an older commit of it.
-            keep: as the person wants it; a checkpoint that was here before stays anyway.
+            fetch: what brings the checkpoint, where it is not here yet, or only an older commit of it.
 
         Raises:
             ModelNameInvalid, ModelNameTaken, ModelNameOnItsWay: the model cannot have that name.
@@ -84,23 +98,21 @@ class InstallNotes:
         folder = self.folders.of(name)
         self._models.check_free(name)
         check_not_on_the_way(self._models.root, name, folder.id)
+        here = Checkpoints(self._models.root).get(repository)
         note = InstallNote(
             name=name,
             recipe=recipe,
             source=source,
             repository=repository,
-            fetches=fetches,
-            keep=keep or not repository,
+            fetch=fetch,
+            outdated="" if here is None or fetch is None else here.manifest.revision,
+            settings=settings,
             added_at=datetime.now(UTC),
         )
         with suppress(ModelFileInvalid):  # there is none yet, or a damaged one
             return _again(folder.read(), note)
         if self.is_quantized_elsewhere(name):
             raise QuantizeBusy(name=name)
-        others = self.others(note)
-        was_here = bool(repository) and Checkpoints(self._models.root).get(repository) is not None
-        if any(other.keep for other in others) or (was_here and not others):
-            note = msgspec.structs.replace(note, keep=True)
         return note
 
     def write(self, note: InstallNote) -> InstallFolder:
@@ -116,7 +128,7 @@ class InstallNotes:
         return folder
 
     def change(self, folder: InstallFolder, wanted: Wanted, failure: Failure | None = None) -> InstallNote:
-        """Keep what shall become of it. Raises InstallNotFound and as `write`."""
+        """Keep what shall become of it. Raises InstallNotFound, InstallDamaged and as `write`."""
         try:
             with self._models.fetching(), folder.held():
                 _, note = self.find(folder.path.name)
@@ -143,8 +155,26 @@ class InstallNotes:
         return bool(note.repository) and self.download_of(note).has_job
 
     def source_of(self, note: InstallNote) -> Path | CheckpointEntry:
-        """What it is made of. Raises CheckpointMissing where that is not here."""
-        return Path(note.source) if not note.repository else self.checkpoint(note.repository)
+        """What it is made of. Raises CheckpointMissing where that is not here, or only what it was added to replace."""
+        if not note.repository:
+            return Path(note.source)
+        found = self.checkpoint(note.repository)
+        if note.outdated and found.manifest.revision == note.outdated:
+            raise CheckpointMissing(name=note.repository)
+        return found
+
+    def to_fetch(self, note: InstallNote) -> DownloadJob | None:
+        """What brings its checkpoint, where that is neither here nor on its way.
+
+        So it is after a kill between the notes of the install and of its download.
+        """
+        if note.fetch is None or note.wanted is not Wanted.MADE or self.is_on_its_way(note):
+            return None
+        try:
+            self.source_of(note)
+        except CheckpointMissing:
+            return None if self.made(note) is not None else note.fetch
+        return None
 
     def checkpoint(self, repository: str) -> CheckpointEntry:
         """What was fetched from the repository. Raises CheckpointMissing."""
@@ -162,14 +192,18 @@ class InstallNotes:
         ]
 
     def drop_checkpoint(self, note: InstallNote) -> None:
-        """Delete the checkpoint if it was fetched for this install and no other needs it."""
-        found = Checkpoints(self._models.root).get(note.repository)
-        if found is None or note.keep or self.others(note):
+        """Delete the checkpoint if nobody has asked for it itself, and no other install needs it."""
+        checkpoints, download = Checkpoints(self._models.root), self.download_of(note)
+        if checkpoints.get(note.repository) is None or self.others(note):
             return
         try:
-            Checkpoints(self._models.root).remove(found)
+            with download.held():  # so that nobody asks for it meanwhile
+                found = checkpoints.get(note.repository)
+                if found is not None and found.manifest.passing and not download.has_job:
+                    checkpoints.remove(found)
         except HearthError as error:
-            log.warning("The checkpoint %s stays: %s", found.name, error)
+            log.warning("The checkpoint of %s stays: %s", note.repository, error)
+        DownloadFolders(self._models.root / DOWNLOADS).tidy(download)
 
     def made(self, note: InstallNote) -> ModelEntry | None:
         """The model that it has become already, before somebody was killed."""
@@ -189,6 +223,12 @@ def _again(old: InstallNote, new: InstallNote) -> InstallNote:
     is_same = old.recipe == new.recipe and (old.repository or old.source) == (new.repository or new.source)
     if not is_same or old.wanted is Wanted.REMOVED:
         raise ModelNameOnItsWay(name=new.name)
+    fetched = new if new.fetch is not None else old
     return msgspec.structs.replace(
-        old, keep=old.keep or new.keep, fetches=old.fetches or new.fetches, wanted=Wanted.MADE, failure=None
+        old,
+        fetch=fetched.fetch,
+        outdated=fetched.outdated,
+        settings=new.settings,
+        wanted=Wanted.MADE,
+        failure=None,
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from hearth.errors import InstallDamaged
 from hearth.models.hub.choices import Format
+from hearth.models.hub.download_job import DownloadJob
 from hearth.models.hub.install_folder import InstallFolder, InstallNote, Wanted
 from hearth.models.hub.rate import Rate
 from hearth.services.download_events import DownloadStatus
@@ -51,7 +53,29 @@ def only_fetched(download: DownloadStatus) -> InstallStatus:
 def fetched_first(folder: InstallFolder, note: InstallNote, download: DownloadStatus) -> InstallStatus:
     """An install whose checkpoint is on its way."""
     return replace(
-        only_fetched(download), id=folder.id, name=note.name, recipe=note.recipe, steps=_steps(fetches=True)
+        only_fetched(download),
+        id=folder.id,
+        repository=note.repository,
+        choice=note.repository,
+        name=note.name,
+        recipe=note.recipe,
+        steps=_steps(fetches=True),
+    )
+
+
+def damaged_install(folder: InstallFolder) -> InstallStatus:
+    """One of which nobody knows what it is, but that it can be restored or cancelled."""
+    return InstallStatus(
+        id=folder.id,
+        repository="",
+        choice="",
+        format=Format.CHECKPOINT,
+        name=folder.path.name,
+        recipe="",
+        steps=_MADE_IN,
+        step=InstallStep.QUANTIZE,
+        state=InstallState.FAILED,
+        error=InstallDamaged(name=folder.path.name),
     )
 
 
@@ -64,7 +88,7 @@ def made(folder: InstallFolder, note: InstallNote) -> InstallStatus:
         format=Format.CHECKPOINT,
         name=note.name,
         recipe=note.recipe,
-        steps=_steps(note.fetches),
+        steps=_steps(fetches=note.fetch is not None),
         step=InstallStep.QUANTIZE,
         state=_STATES[note.wanted],
         done=note.done,
@@ -73,7 +97,12 @@ def made(folder: InstallFolder, note: InstallNote) -> InstallStatus:
     )
 
 
-def _steps(fetches: bool) -> tuple[InstallStep, ...]:
+def not_begun(folder: InstallFolder, note: InstallNote, fetch: DownloadJob) -> InstallStatus:
+    """An install whose download is still to be noted."""
+    return replace(made(folder, note), step=InstallStep.DOWNLOAD, done=0, total=fetch.choice.bytes)
+
+
+def _steps(*, fetches: bool) -> tuple[InstallStep, ...]:
     return (InstallStep.DOWNLOAD, *_MADE_IN) if fetches else _MADE_IN
 
 

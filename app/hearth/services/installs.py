@@ -14,7 +14,8 @@ How a front uses it:
   times a second while one runs, and at each change of its state; `InstallDone` when the model is in the list;
   `InstallRemoved` when there is nothing of it any more.
 
-A checkpoint that was fetched for an install is deleted when the model is there and no other install needs it.
+A checkpoint that was fetched for an install is deleted when the model is there and no other install needs it, unless
+somebody has asked for the checkpoint itself: `Downloads.add` does, before, meanwhile or after.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ from hearth.errors import (
     InstallNotFound,
     ModelFolderMissing,
 )
-from hearth.models.hub.address import page
+from hearth.model_folder.model_settings import NO_SETTINGS, ModelSettings
 from hearth.models.hub.checkpoints import Checkpoints
 from hearth.models.hub.choices import Choice, Format
+from hearth.models.hub.download_job import DownloadJob, new_job
 from hearth.models.hub.install_folder import InstallFolder, InstallFolders, InstallNote, Wanted
 from hearth.models.hub.repository import Repository
 from hearth.models.registry import ModelEntry, ModelRegistry
@@ -53,7 +55,7 @@ from hearth.services.install_events import (
 )
 from hearth.services.install_maker import InstallMaker
 from hearth.services.install_notes import InstallNotes
-from hearth.services.install_statuses import fetched_first, made, only_fetched
+from hearth.services.install_statuses import damaged_install, fetched_first, made, not_begun, only_fetched
 from hearth.services.quantizing import checkpoint_folder, discard
 from hearth.services.threads import ThreadFactory, plain_thread
 
@@ -81,6 +83,7 @@ class Installs:
             tell=self.changes.emit,
             ended=self._on_ended,
             remove=self._go_on_removing,
+            fetch=self._go_on_fetching,
         )
         self._removing = Lock()
         self._started = False
@@ -100,6 +103,8 @@ class Installs:
             status = self._status(folder, note)
             if folder.has_note:  # it may have ended a moment ago
                 found.append(status)
+        damaged = self._notes.folders.damaged()
+        found += [self._maker.status(folder.path.name) or damaged_install(folder) for folder in damaged]
         for download in downloads.values():
             found += waiting.get(download.id) or [only_fetched(download)]
         return found
@@ -111,14 +116,14 @@ class Installs:
         *,
         name: str | None = None,
         recipe: str = DEFAULT_RECIPE,
-        keep_checkpoint: bool = False,
+        settings: ModelSettings = NO_SETTINGS,
     ) -> InstallStatus:
         """Note that this choice shall become a model; what is there of an earlier try is gone on with.
 
         Args:
             name: of the model; by default after its repository or file.
             recipe: for a checkpoint, the name of one that comes with Hearth.
-            keep_checkpoint: leave it here when the model is made. One that was here before always stays.
+            settings: of the model, from its first moment.
 
         Raises:
             ModelNameInvalid, ModelNameTaken, ModelNameOnItsWay: the model cannot have that name.
@@ -127,18 +132,21 @@ class Installs:
             ModelFolderMissing, ModelsFolderUnusable, ModelsBusy, DiskFull, HomeUnwritable: it cannot be noted.
         """
         if choice.format is not Format.CHECKPOINT:
-            return only_fetched(self._downloads.add(repository, choice, name))
+            return only_fetched(self._downloads.add(repository, choice, name, settings))
         there = Checkpoints(self._models.root).get(repository.name)
-        fetches = there is None or there.manifest.revision != repository.commit
-        source = page(repository.name) if there is None or fetches else there.manifest.source
+        if there is not None and there.manifest.revision == repository.commit:
+            fetch, source = None, there.manifest.source
+        else:
+            fetch = new_job(repository, choice, passing=True)
+            source = fetch.source
         note = self._notes.new(
-            name, recipe, source=source, repository=repository.name, fetches=fetches, keep=keep_checkpoint
+            name, recipe, source=source, repository=repository.name, fetch=fetch, settings=settings
         )
         is_new = not self._notes.folders.of(note.name).has_note
         folder = self._want(note)
-        if fetches:
+        if fetch is not None:
             try:
-                self._want_download(repository, choice)
+                self._want_download(fetch)
             except BaseException:
                 if is_new:
                     with folder.held():
@@ -193,13 +201,15 @@ class Installs:
             InstallNotFound, DownloadNotFound: there is none of that id.
             InstallBusy, DownloadBusy: it runs in another process.
             CheckpointMissing: what it was to be made of is gone; `add` fetches it again.
+            InstallDamaged: what was noted of it cannot be read, and neither can its copy.
         """
         name = InstallFolders.name_of(install)
         if name is None:
             self._downloads.resume(install)
         elif not self._maker.go_on(name):
+            self._notes.restore(name)
             _, note = self._notes.find(name)
-            if not self._notes.is_on_its_way(note):
+            if not self._notes.is_on_its_way(note) and note.fetch is None:
                 self._notes.source_of(note)
             self._told(self._change(name, Wanted.MADE, self._downloads.resume))
 
@@ -230,14 +240,14 @@ class Installs:
             return self._notes.folders.of(note.name)
         return self._notes.write(note)
 
-    def _want_download(self, repository: Repository, choice: Choice) -> None:
+    def _want_download(self, job: DownloadJob) -> None:
         """Have the checkpoint fetched, unless that is done at this moment, for whomever."""
         if not any(
             download.state is DownloadState.RUNNING
-            and (download.repository, download.choice) == (repository.name, choice.name)
+            and (download.repository, download.choice) == (job.repository, job.choice.name)
             for download in self._downloads.list()
         ):
-            self._downloads.add(repository, choice)
+            self._downloads.put(job)
 
     def _change(self, name: str, wanted: Wanted, act: Callable[[str], None]) -> InstallFolder:
         """Keep what shall become of it, and do the same to its download, if that has not ended: both, or neither."""
@@ -263,6 +273,12 @@ class Installs:
         """Stop it for that, whether it is made at this moment, or fetched, or neither."""
         if self._maker.stop(name, wanted):
             return
+        folder = self._notes.folders.of(name)
+        if wanted is Wanted.REMOVED and folder.is_damaged:
+            with self._models.fetching(), folder.held():
+                self._delete(folder)
+            self._end_removing(folder)
+            return
         try:
             folder = self._change(name, wanted, act)
         except InstallBusy:
@@ -287,6 +303,8 @@ class Installs:
         try:
             self._notes.source_of(note)
         except CheckpointMissing as error:
+            if note.fetch is not None:
+                return not_begun(folder, note, note.fetch)
             return replace(status, state=InstallState.FAILED, error=error)
         return status
 
@@ -324,10 +342,18 @@ class Installs:
             if note.wanted is not Wanted.REMOVED or (self._notes.is_on_its_way(note) and not others):
                 return
             with self._models.fetching(), folder.held():
-                discard(self._models, note.name)
-                self._notes.drop_checkpoint(note)
-                folder.delete()
-            self._notes.folders.tidy(folder)
+                self._delete(folder, note)
+        self._end_removing(folder)
+
+    def _delete(self, folder: InstallFolder, note: InstallNote | None = None) -> None:
+        """Delete what is there of it; of a damaged one it is not known which checkpoint that was."""
+        discard(self._models, folder.path.name)
+        if note is not None:
+            self._notes.drop_checkpoint(note)
+        folder.delete()
+
+    def _end_removing(self, folder: InstallFolder) -> None:
+        self._notes.folders.tidy(folder)
         self.changes.emit(InstallRemoved(folder.id))
 
     def _on_ended(self, folder: InstallFolder) -> None:
@@ -343,6 +369,14 @@ class Installs:
             self._remove(folder)
         except HearthError as error:
             log.warning("%s cannot be removed now: %s", folder.path.name, error)
+
+    def _go_on_fetching(self, job: DownloadJob) -> None:
+        """Note the download of an install, which somebody was killed before, or has deleted since."""
+        try:
+            self._want_download(job)
+            self._downloads.start()
+        except HearthError as error:
+            log.warning("%s cannot be fetched now: %s", job.name, error)
 
 
 def _of_download(event: DownloadEvent) -> InstallEvent:

@@ -26,6 +26,7 @@ from hearth.hardware.machine import Machine, read_machine
 from hearth.i18n import language
 from hearth.model_folder.hub_cache import snapshot_folder
 from hearth.model_folder.manifest import VERSION, Manifest, Quantization
+from hearth.model_folder.model_settings import NO_SETTINGS, ModelSettings
 from hearth.model_folder.quality import QualityReport
 from hearth.models.copying import CancelledCallback
 from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
@@ -71,6 +72,7 @@ def quantize(
     name: str,
     recipe: Recipe,
     *,
+    settings: ModelSettings = NO_SETTINGS,
     progress: Callable[[QuantizeProgress], None] = lambda _progress: None,
     cancelled: CancelledCallback = lambda: False,
 ) -> ModelEntry:
@@ -84,6 +86,7 @@ def quantize(
 
     Args:
         source: a checkpoint, or a repository in the cache of Hugging Face's tools.
+        settings: of the model, from its first moment.
         progress: called several times a second, on this thread.
         cancelled: asked as often; True stops.
 
@@ -128,6 +131,7 @@ def quantize(
                         recipe=msgspec.to_builtins(built.recipe), seconds=round(built.seconds, 3)
                     ),
                     quality=quality,
+                    settings=settings,
                     progress=lambda done, total: progress(QuantizeProgress(Stage.CHECKING, done, total)),
                     cancelled=cancelled,
                 )

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hearth.errors import HearthError
+from hearth.errors import HearthError, ModelNameOnItsWay
 from hearth.i18n import tr
 from hearth.models.names import is_name
 from hearth.ui.tasks import Lane, Tasks
@@ -41,6 +41,7 @@ class FolderFacts:
     Attributes:
         context_length: tokens that prompt and answer may have together; 0 where it does not say.
         taken: names and aliases in use, in small letters.
+        coming: names of models that are on their way.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class FolderFacts:
     bytes: int
     suggested: str
     taken: frozenset[str]
+    coming: frozenset[str] = frozenset()
 
 
 def read_facts(registry: ModelRegistry, path: Path) -> FolderFacts:
@@ -59,6 +61,7 @@ def read_facts(registry: ModelRegistry, path: Path) -> FolderFacts:
         HearthError: it is no model that Hearth can run.
     """
     from hearth.model_folder.hub_cache import snapshot_folder
+    from hearth.models.hub.names_on_the_way import names_on_the_way
     from hearth.models.source import open_source
 
     path = snapshot_folder(path)
@@ -72,10 +75,11 @@ def read_facts(registry: ModelRegistry, path: Path) -> FolderFacts:
         source.bytes,
         registry.suggest_name(path),
         frozenset(taken),
+        frozenset(names_on_the_way(registry.root)),
     )
 
 
-def name_problem(name: str, taken: frozenset[str]) -> str:
+def name_problem(name: str, taken: frozenset[str], coming: frozenset[str] = frozenset()) -> str:
     """Why `name` cannot be used, in words; empty where it can."""
     if not name:
         return tr("The model needs a name.")
@@ -83,6 +87,8 @@ def name_problem(name: str, taken: frozenset[str]) -> str:
         return tr("Use small letters, digits, dots, dashes and underscores, starting with a letter or digit.")
     if name.lower() in taken:
         return tr("There is already a model named “{name}”.", name=name)
+    if name in coming:
+        return str(ModelNameOnItsWay(name=name))
     return ""
 
 
@@ -243,8 +249,8 @@ class ImportDialog(QDialog):
 
     @Slot(str)
     def _on_name(self, name: str) -> None:
-        taken = self._facts.taken if self._facts else frozenset()
-        problem = name_problem(name, taken)
+        facts = self._facts
+        problem = name_problem(name, facts.taken, facts.coming) if facts else ""
         self._trouble.setText(problem)
         self.import_button.setEnabled(not problem and not self._running and self._facts is not None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPalette, QPen, QPixmap
 from PySide6.QtWidgets import (
     QFrame,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _STATE_COLORS = {ModelState.READY: "#34a853", ModelState.LOADING: "#f0a020", ModelState.FAILED: "#e0483e"}
 _POPUP_WIDTH = 380
 _POPUP_HEIGHT = 420
+_GAP = 4  # between the button and its list
 
 
 def state_text(status: ModelStatus) -> str:
@@ -178,20 +179,21 @@ class ModelPopup(QFrame):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName(tr("Models"))
         self.rows: dict[str, ModelRow] = {}
+        self._current: str | None = None
         self._list = QWidget(self)
         self._list.setObjectName("modelList")
         self._column = QVBoxLayout(self._list)
         self._column.setContentsMargins(6, 6, 6, 6)
         self._column.setSpacing(2)
-        area = vertical_scroll(self._list, self)
-        area.setObjectName("modelArea")
+        self.area = vertical_scroll(self._list, self)
+        self.area.setObjectName("modelArea")
         self.add_button = QPushButton(tr("Add a model…"), self)
         self.add_button.setObjectName("popupFooter")
         self.add_button.clicked.connect(self._on_add)
         self.import_button = QPushButton(tr("Import a model folder…"), self)
         self.import_button.setObjectName("popupFooter")
         self.import_button.clicked.connect(self._on_import)
-        self.file_button = QPushButton(tr("Import a GGUF file…"), self)
+        self.file_button = QPushButton(tr("Import a model file (GGUF)…"), self)
         self.file_button.setObjectName("popupFooter")
         self.file_button.clicked.connect(self._on_file)
         self.manage_button = QPushButton(tr("Manage models…"), self)
@@ -199,7 +201,7 @@ class ModelPopup(QFrame):
         self.manage_button.clicked.connect(self._on_manage)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(1, 1, 1, 6)
-        layout.addWidget(area, 1)
+        layout.addWidget(self.area, 1)
         for button in (self.add_button, self.import_button, self.file_button, self.manage_button):
             layout.addWidget(button)
 
@@ -207,6 +209,7 @@ class ModelPopup(QFrame):
         self, entries: list[ModelEntry], statuses: dict[str, ModelStatus], current: str | None
     ) -> None:
         """Fill the list anew."""
+        self._current = current
         while item := self._column.takeAt(0):
             if widget := item.widget():
                 widget.hide()
@@ -230,7 +233,7 @@ class ModelPopup(QFrame):
         self._column.activate()
 
     def open_below(self, button: QWidget) -> None:
-        """Show the list under `button`, with the keyboard in it."""
+        """Show the list under `button`, or above it where there is more room, with the keyboard on the model in use."""
         for part in (self, *self.findChildren(QWidget)):  # what is not styled yet is lower than it will be
             part.ensurePolished()
         self._column.invalidate()
@@ -238,15 +241,27 @@ class ModelPopup(QFrame):
         layout = self.layout()
         between = 0 if layout is None else layout.spacing()
         wanted = rows + 4 * (self.import_button.sizeHint().height() + between) + 20
-        self.resize(_POPUP_WIDTH, min(_POPUP_HEIGHT, wanted))
-        self.move(button.mapToGlobal(QPoint(0, button.height() + 4)))
+        self.setGeometry(_place(button, min(_POPUP_HEIGHT, wanted)))
         self.show()
-        first = next(iter(self.rows.values()), None)
-        (first.name_button if first else self.add_button).setFocus(Qt.FocusReason.PopupFocusReason)
+        names = list(self.rows)
+        if names:
+            self._focus(self._current if self._current in names else names[0])
+        else:
+            self.add_button.setFocus(Qt.FocusReason.PopupFocusReason)
+
+    def _focus(self, name: str) -> None:
+        """Bring a model's row on view, and the keyboard to it."""
+        self.rows[name].name_button.setFocus(Qt.FocusReason.PopupFocusReason)
+        self._column.activate()
+        self.area.ensureWidgetVisible(self.rows[name])
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrows lead through the list, Home and End to its ends."""
+        names = list(self.rows)
         if event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up):
             self.focusNextPrevChild(event.key() == Qt.Key.Key_Down)
+        elif names and event.key() in (Qt.Key.Key_Home, Qt.Key.Key_End):
+            self._focus(names[0 if event.key() == Qt.Key.Key_Home else -1])
         else:
             super().keyPressEvent(event)
 
@@ -274,6 +289,19 @@ class ModelPopup(QFrame):
     def _on_manage(self) -> None:
         self.hide()
         self.manage_requested.emit()
+
+
+def _place(button: QWidget, height: int) -> QRect:
+    """Where the list has room, on the screen of `button`."""
+    screen = button.screen().availableGeometry()
+    above = button.mapToGlobal(QPoint(0, -_GAP))
+    below = button.mapToGlobal(QPoint(0, button.height() + _GAP))
+    room_above, room_below = above.y() - screen.top(), screen.bottom() + 1 - below.y()
+    left = max(screen.left(), min(below.x(), screen.right() + 1 - _POPUP_WIDTH))
+    if height <= room_below or room_below >= room_above:
+        return QRect(left, below.y(), _POPUP_WIDTH, min(height, room_below))
+    height = min(height, room_above)
+    return QRect(left, above.y() - height, _POPUP_WIDTH, height)
 
 
 class ModelPicker(QToolButton):

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from hearth.errors import HearthError, writing_failed
 from hearth.model_folder.manifest import Manifest, read_manifest, write_manifest
 from hearth.models.hub.repository import is_repository_name
@@ -50,11 +52,14 @@ class Checkpoints:
         return next((entry for entry in self._entries() if entry.name.lower() == name.lower()), None)
 
     def add(self, made: Path, manifest: Manifest) -> CheckpointEntry:
-        """Move the whole files in the folder `made` here, in place of an older commit's.
+        """Move the whole files in the folder `made` here, in place of an older commit's; what stayed still does.
 
         Raises:
             DiskFull, HomeUnwritable: they cannot be moved.
         """
+        there = self.get(manifest.name)
+        if there is not None and not there.manifest.passing:
+            manifest = msgspec.structs.replace(manifest, passing=False)
         target = self._root / _place(manifest.name)
         old = made.with_name(f"{made.name}.old")
         try:
@@ -67,6 +72,20 @@ class Checkpoints:
             raise writing_failed(target, error) from error
         shutil.rmtree(old, ignore_errors=True)
         return _entry(target, manifest)
+
+    def keep(self, entry: CheckpointEntry) -> CheckpointEntry:
+        """Somebody has asked for the checkpoint itself: no model takes it along any more.
+
+        Raises:
+            DiskFull, HomeUnwritable: that cannot be noted.
+        """
+        manifest = msgspec.structs.replace(entry.manifest, passing=False)
+        if entry.manifest.passing:
+            try:
+                write_manifest(entry.path, manifest)
+            except OSError as error:
+                raise writing_failed(entry.path, error) from error
+        return _entry(entry.path, manifest)
 
     def remove(self, entry: CheckpointEntry) -> None:
         """Delete a checkpoint.

@@ -5,82 +5,29 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from hearth.errors import DownloadBusy, HearthError, ModelFileInvalid, writing_failed
+from hearth.errors import DownloadBusy, DownloadNotFound, HearthError, ModelFileInvalid, writing_failed
 from hearth.i18n import tr
-from hearth.model_folder.held_folder import FolderHeld, held_folder, is_held
-from hearth.model_folder.json_file import read_json, write_json
-from hearth.models.hub.choices import Choice, Format, check_paths
+from hearth.model_folder.held_folder import FolderHeld, held_folder, is_held, remove_left_lock
+from hearth.model_folder.json_file import read_json
+from hearth.models.hub.download_job import DownloadJob
+from hearth.models.hub.note_file import restore_note, write_note
 from hearth.models.hub.partial_file import PartialFile
-from hearth.models.hub.repository import RemoteFile, check_repository_name
-from hearth.models.names import clean_name, is_name
+from hearth.models.hub.repository import RemoteFile
+from hearth.models.names import clean_name
 
 log = logging.getLogger(__name__)
 
 _JOB, _MAX_BYTES = "download.json", 16 << 20
 # A process that was killed is gone a moment later.
 _PATIENCE_SECONDS = 2.0
-
-
-class Wanted(StrEnum):
-    """What shall become of a download."""
-
-    FETCHED = "fetched"  # now, or when its turn comes
-    PAUSED = "paused"
-    FAILED = "failed"  # nothing, until somebody tries again
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """An error as it lies in a file."""
-
-    code: str
-    params: dict[str, Any]
-
-    @property
-    def error(self) -> HearthError:
-        """One that can be put into words, whatever somebody else has written."""
-        try:
-            error = HearthError.from_code(self.code, self.params)
-            str(error)
-        except (LookupError, TypeError, ValueError):
-            return HearthError(detail=self.code)
-        return error
-
-
-class DownloadJob(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be fetched. Fields that a newer Hearth wrote are ignored.
-
-    Attributes:
-        commit: of the repository, for good.
-        name: of the model that it becomes; of a checkpoint, that of the repository.
-        source: the address that it comes from, for people.
-        added_at: its place in the queue.
-    """
-
-    repository: str
-    commit: str
-    licence: str
-    choice: Choice
-    name: str
-    source: str
-    added_at: datetime
-    wanted: Wanted = Wanted.FETCHED
-    failure: Failure | None = None
-
-    @property
-    def format(self) -> Format:
-        return self.choice.format
 
 
 class DownloadFolder:
@@ -108,13 +55,7 @@ class DownloadFolder:
     def read(self) -> DownloadJob:
         """Raises ModelFileInvalid where there is no job, or one that Hearth has not written: the folder may be anybody's."""
         job = read_json(self.path / _JOB, DownloadJob, _MAX_BYTES)
-        is_whole = job.name == job.repository if job.format is Format.CHECKPOINT else is_name(job.name)
-        try:
-            check_repository_name(job.repository)
-            check_paths(job.choice)
-        except HearthError:
-            is_whole = False
-        if not is_whole or job.added_at.tzinfo is None:
+        if not job.is_sound():
             raise ModelFileInvalid(file=str(self.path / _JOB), reason=tr("it is no download of Hearth"))
         return job
 
@@ -125,7 +66,27 @@ class DownloadFolder:
             DiskFull, HomeUnwritable: it cannot be written.
         """
         try:
-            write_json(self.path / _JOB, job)
+            write_note(self.path / _JOB, job)
+        except OSError as error:
+            raise writing_failed(self.path, error) from error
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether there is a job that cannot be read."""
+        try:
+            self.read()
+        except HearthError:
+            return self.has_job
+        return False
+
+    def restore(self) -> None:
+        """Go back to the copy of a damaged job, if there is one; the folder is to be held.
+
+        Raises:
+            HomeUnwritable: it cannot be moved.
+        """
+        try:
+            restore_note(self.path / _JOB)
         except OSError as error:
             raise writing_failed(self.path, error) from error
 
@@ -214,7 +175,15 @@ class DownloadFolders:
         return DownloadFolder(self.root / f"{clean_name(repository)[:40]}-{digest}")
 
     def get(self, download: str) -> DownloadFolder:
-        return DownloadFolder(self.root / download)
+        """The folder of the download with this id. Raises DownloadNotFound."""
+        for path in _folders(self.root):
+            if path.name == download and (folder := DownloadFolder(path)).has_job:
+                return folder
+        raise DownloadNotFound(name=download)
+
+    def damaged(self) -> builtins.list[DownloadFolder]:
+        """The downloads whose job cannot be read."""
+        return [folder for path in _folders(self.root) if (folder := DownloadFolder(path)).is_damaged]
 
     def remove(self, folder: DownloadFolder) -> None:
         """Delete one with all that is there.
@@ -226,7 +195,18 @@ class DownloadFolders:
         if folder.path.exists():
             with folder.held():
                 folder.delete()
-            shutil.rmtree(folder.path, ignore_errors=True)
+        self.tidy(folder)
+
+    def tidy(self, folder: DownloadFolder) -> None:
+        """Remove what is left of a folder that was deleted, and this one where there are no others.
+
+        One that somebody holds by now stays: a job may be about to be written into it.
+        """
+        if folder.path.exists():
+            with suppress(FolderHeld, OSError), held_folder(folder.path):
+                if not folder.has_job:
+                    shutil.rmtree(folder.path, ignore_errors=True)
+            remove_left_lock(folder.path)
         with suppress(OSError):  # there are others
             self.root.rmdir()
 

@@ -28,7 +28,8 @@ from hearth.i18n import tr
 from hearth.model_folder.manifest import ManifestFile
 from hearth.models.copying import SPARE_BYTES, CancelledCallback
 from hearth.models.hub.client import HubClient
-from hearth.models.hub.download_folder import DownloadFolder, DownloadJob
+from hearth.models.hub.download_folder import DownloadFolder
+from hearth.models.hub.download_job import DownloadJob
 from hearth.models.hub.partial_file import PartialFile, digest_of
 from hearth.models.hub.rate import Rate
 from hearth.models.hub.repository import RemoteFile
@@ -101,6 +102,7 @@ class Fetch:
         self._hub = hub
         self._job = job
         self._folder = folder
+        self._place = folder.path.parent.parent  # as a person knows it
         self._shared = shared
         self._changed = Condition()  # guards what the threads share
         self._stop = Event()
@@ -138,7 +140,7 @@ class Fetch:
                 self._find(wanted, check)
             self._check_room()
         except OSError as error:
-            raise writing_failed(self._folder.path, error) from error
+            raise writing_failed(self._place, error) from error
         self._fetch(check)
         self._tell(progress)
         return dict(self._digests)
@@ -193,13 +195,13 @@ class Fetch:
                     ManifestFile(file.oid, file.bytes) if file.is_large else digest_of(there, file, check)
                 )
                 if digest is not None and there.stat().st_size == file.bytes:
-                    self._place(wanted, there, digest)
+                    self._settle(wanted, there, digest)
                     return
                 there.unlink()
         first = self._folder.files / wanted.targets[0]
         source = self._shared.get(file.oid) if file.is_large else None
         if source is not None and share(source, file, first, check):
-            self._place(wanted, first, ManifestFile(file.oid, file.bytes))
+            self._settle(wanted, first, ManifestFile(file.oid, file.bytes))
             return
         self._folder.partial.mkdir(parents=True, exist_ok=True)
         wanted.partial = PartialFile(self._folder.partial, file, PIECE_BYTES)
@@ -216,7 +218,7 @@ class Fetch:
         free = shutil.disk_usage(self._folder.path).free
         if free < needed + SPARE_BYTES:
             raise DownloadRoom(
-                path=str(self._folder.path.parent.parent),
+                path=str(self._place),
                 needed=(needed + SPARE_BYTES) // 10**6,
                 free=free // 10**6,
             )
@@ -268,7 +270,7 @@ class Fetch:
             try:
                 self._finish(wanted, partial, self._check_stop)
             except OSError as error:
-                raise writing_failed(self._folder.path, error) from error
+                raise writing_failed(self._place, error) from error
 
     def _finish(self, wanted: _Wanted, partial: PartialFile, check: Callable[[], None]) -> None:
         """Compare the file with its checksum; one that is damaged is fetched once more.
@@ -280,7 +282,7 @@ class Fetch:
         target = self._folder.files / wanted.targets[0]
         digest = partial.finish(target, check)
         if digest is not None:
-            self._place(wanted, target, digest)
+            self._settle(wanted, target, digest)
             return
         partial.restart()
         if wanted.damaged:
@@ -291,7 +293,7 @@ class Fetch:
         with self._changed:
             wanted.plan(partial)
 
-    def _place(self, wanted: _Wanted, there: Path, digest: ManifestFile) -> None:
+    def _settle(self, wanted: _Wanted, there: Path, digest: ManifestFile) -> None:
         """The file is whole at one of its places; have it at all of them."""
         for path in wanted.targets:
             target = self._folder.files / path
@@ -310,7 +312,7 @@ class Fetch:
                 return
             self._check_stop()
             if shutil.disk_usage(self._folder.path).free < end - start - done + SPARE_BYTES:
-                raise DiskFull(path=str(self._folder.path.parent.parent))
+                raise DiskFull(path=str(self._place))
             try:
                 self._stream(wanted, partial, index)
             except _NoRanges:
@@ -354,7 +356,7 @@ class Fetch:
                         if writer.position == end:
                             return
             except OSError as error:
-                raise writing_failed(self._folder.path, error) from error
+                raise writing_failed(self._place, error) from error
         raise HubFailed(host=response.url.host, reason=tr("it ends too early"))
 
     @contextmanager

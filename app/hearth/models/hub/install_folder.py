@@ -6,6 +6,7 @@ download and no more.
 
 from __future__ import annotations
 
+import builtins
 import logging
 import shutil
 from collections.abc import Iterator
@@ -18,15 +19,18 @@ import msgspec
 
 from hearth.errors import HearthError, InstallBusy, ModelFileInvalid, writing_failed
 from hearth.i18n import tr
-from hearth.model_folder.held_folder import FolderHeld, held_folder, is_held
-from hearth.model_folder.json_file import read_json, write_json
-from hearth.models.hub.download_folder import Failure
+from hearth.model_folder.held_folder import FolderHeld, held_folder, is_held, remove_left_lock
+from hearth.model_folder.json_file import read_json
+from hearth.model_folder.model_settings import ModelSettings
+from hearth.models.hub.choices import Format
+from hearth.models.hub.download_job import DownloadJob, Failure
+from hearth.models.hub.note_file import restore_note, write_note
 from hearth.models.hub.repository import is_repository_name
 from hearth.models.names import is_name
 
 log = logging.getLogger(__name__)
 
-_NOTE, _MAX_BYTES = "install.json", 1 << 20
+_NOTE, _MAX_BYTES = "install.json", 16 << 20
 # A process that was killed is gone a moment later.
 _PATIENCE_SECONDS = 2.0
 # No download has such an id.
@@ -50,8 +54,9 @@ class InstallNote(msgspec.Struct, frozen=True, kw_only=True):
         recipe: the name of one that comes with Hearth.
         source: as the model's manifest will have it; the path of a checkpoint that is not from the hub.
         repository: of a checkpoint from the hub, else empty.
-        fetches: the checkpoint was not here when the install was added.
-        keep: leave the checkpoint here when the model is made, or is not to be.
+        fetch: the download that brings its checkpoint; None where that was here when the install was added.
+        outdated: commit of the checkpoint that was here instead, and is not what is wanted; empty where none was.
+        settings: of the model, from its first moment.
         added_at: its place in the queue.
         done, total: of quantizing, when it was last stopped.
     """
@@ -60,8 +65,9 @@ class InstallNote(msgspec.Struct, frozen=True, kw_only=True):
     recipe: str
     source: str
     repository: str = ""
-    fetches: bool = False
-    keep: bool = True
+    fetch: DownloadJob | None = None
+    outdated: str = ""
+    settings: ModelSettings = ModelSettings()
     added_at: datetime
     wanted: Wanted = Wanted.MADE
     failure: Failure | None = None
@@ -87,16 +93,7 @@ class InstallFolder:
     def read(self) -> InstallNote:
         """Raises ModelFileInvalid where there is no note, or one that Hearth has not written: it may be anybody's."""
         note = read_json(self.path / _NOTE, InstallNote, _MAX_BYTES)
-        if (
-            not is_name(note.name)
-            or note.name != self.path.name
-            or note.added_at.tzinfo is None
-            or (bool(note.repository) and not is_repository_name(note.repository))
-            or (
-                not note.repository and (note.fetches or not note.keep or not Path(note.source).is_absolute())
-            )
-            or not 0 <= note.done <= note.total
-        ):
+        if note.name != self.path.name or not _is_sound(note):
             raise ModelFileInvalid(file=str(self.path / _NOTE), reason=tr("it is no install of Hearth"))
         return note
 
@@ -107,7 +104,27 @@ class InstallFolder:
             DiskFull, HomeUnwritable: it cannot be written.
         """
         try:
-            write_json(self.path / _NOTE, note)
+            write_note(self.path / _NOTE, note)
+        except OSError as error:
+            raise writing_failed(self.path, error) from error
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether there is a note that cannot be read."""
+        try:
+            self.read()
+        except HearthError:
+            return self.has_note
+        return False
+
+    def restore(self) -> None:
+        """Go back to the copy of a damaged note, if there is one; the folder is to be held.
+
+        Raises:
+            HomeUnwritable: it cannot be moved.
+        """
+        try:
+            restore_note(self.path / _NOTE)
         except OSError as error:
             raise writing_failed(self.path, error) from error
 
@@ -165,11 +182,25 @@ class InstallFolders:
         return name if install.startswith(_ID) and is_name(name) else None
 
     def tidy(self, folder: InstallFolder) -> None:
-        """Remove what is left of a folder that was deleted, and this one where there are no others."""
-        if not folder.has_note:
-            shutil.rmtree(folder.path, ignore_errors=True)
+        """Remove what is left of a folder that was deleted, and this one where there are no others.
+
+        One that somebody holds by now stays: a note may be about to be written into it.
+        """
+        if folder.path.exists():
+            with suppress(FolderHeld, OSError), held_folder(folder.path):
+                if not folder.has_note:
+                    shutil.rmtree(folder.path, ignore_errors=True)
+            remove_left_lock(folder.path)
         with suppress(OSError):
             self.root.rmdir()
+
+    def damaged(self) -> builtins.list[InstallFolder]:
+        """The installs whose note cannot be read."""
+        return [
+            folder
+            for path in _folders(self.root)
+            if is_name(path.name) and not path.is_symlink() and (folder := InstallFolder(path)).is_damaged
+        ]
 
     def list(self) -> list[tuple[InstallFolder, InstallNote]]:
         """Every install, the oldest first; what is none is left out."""
@@ -183,6 +214,26 @@ class InstallFolders:
                     self._told.add(path)
                     log.warning("%s is no install: %s", path, error)
         return sorted(found, key=lambda pair: (pair[1].added_at, pair[0].id))
+
+
+def _is_sound(note: InstallNote) -> bool:
+    """Whether Hearth can have written it."""
+    if note.fetch is not None and not (
+        note.fetch.is_sound()
+        and note.fetch.format is Format.CHECKPOINT
+        and note.fetch.repository == note.repository
+    ):
+        return False
+    if note.repository:
+        has_source = is_repository_name(note.repository)
+    else:
+        has_source = Path(note.source).is_absolute()
+    return (
+        is_name(note.name)
+        and has_source
+        and note.added_at.tzinfo is not None
+        and 0 <= note.done <= note.total
+    )
 
 
 def _folders(root: Path) -> list[Path]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hearth.errors import ModelNameOnItsWay
 from hearth.models.hub.choices import Format
 from hearth.models.hub.download_folder import DownloadFolders
 from hearth.models.hub.install_folder import InstallFolders
-from hearth.models.kept_models import KeptModels
 from hearth.models.workspace import DOWNLOADS, INSTALLS
+
+if TYPE_CHECKING:
+    from hearth.models.kept_models import KeptModels
 
 
 def names_on_the_way(models: Path) -> dict[str, str]:
@@ -27,7 +30,7 @@ def taken_names(models: KeptModels) -> set[str]:
     return models.taken() | names_on_the_way(models.root).keys()
 
 
-def check_not_on_the_way(models: Path, name: str, own: str) -> None:
-    """Raise ModelNameOnItsWay where another than the download or install `own` brings a model of that name."""
+def check_not_on_the_way(models: Path, name: str, own: str = "") -> None:
+    """Raise ModelNameOnItsWay where a download or install, other than `own`, brings a model of that name."""
     if names_on_the_way(models).get(name, own) != own:
         raise ModelNameOnItsWay(name=name)

@@ -56,8 +56,6 @@ class AddModelWindow(QDialog):
 
     Signals:
         added: an install of that id has come to be; whoever opened the wizard tells it how that goes on.
-        context_chosen: id of an install, and the most tokens that conversations with its model shall have; None where
-            that makes no difference.
         pause_wanted, resume_wanted, cancel_wanted: with the id of an install.
         chat_wanted: a ModelEntry shall be chatted with.
         folder_wanted, file_wanted: one of this machine shall be added; the wizard has closed.
@@ -65,7 +63,6 @@ class AddModelWindow(QDialog):
     """
 
     added = Signal(str)
-    context_chosen = Signal(str, object)
     pause_wanted = Signal(str)
     resume_wanted = Signal(str)
     cancel_wanted = Signal(str)
@@ -331,13 +328,12 @@ class AddModelWindow(QDialog):
     @Slot()
     def _add(self) -> None:
         details = self.details
-        context = details.fit.context()
+        form, recipe, context = details.choices.form(), details.choices.recipe(), details.fit.context()
         details.show_adding()
-        task = self._work.add(details.choices.form(), details.choices.recipe(), details.name.text())
-        task.success(lambda status: self._on_added(status, context)).failure(details.show_problem)
+        task = self._work.add(form, recipe, details.name.text(), context)
+        task.success(self._on_added).failure(details.show_problem)
 
-    def _on_added(self, status: InstallStatus, context: int | None) -> None:
-        self.context_chosen.emit(status.id, context)
+    def _on_added(self, status: InstallStatus) -> None:
         self.show_status(status)
         self.added.emit(status.id)
 

@@ -80,12 +80,20 @@ class AddModelWork:
 
         return self._run(job, "token")
 
-    def add(self, form: Form, recipe: str, name: str) -> Task[InstallStatus]:
-        """Have the model brought."""
+    def add(self, form: Form, recipe: str, name: str, context: int | None) -> Task[InstallStatus]:
+        """Have the model brought, for conversations of at most so many tokens; None where that makes no difference."""
         installs = self._hearth.installs
 
         def job() -> InstallStatus:
-            status = installs.add(form.repository, form.choice, name=name, recipe=recipe or DEFAULT_RECIPE)
+            from hearth.model_folder.model_settings import ModelSettings
+
+            status = installs.add(
+                form.repository,
+                form.choice,
+                name=name,
+                recipe=recipe or DEFAULT_RECIPE,
+                settings=ModelSettings(max_context=context),
+            )
             installs.start()
             return status
 

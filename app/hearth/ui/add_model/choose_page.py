@@ -147,11 +147,11 @@ class ChoosePage(AddModelPage):
         self.search = QLineEdit(self)
         self.search.setObjectName("addModelSearch")
         self.search.setClearButtonEnabled(True)
-        self.search.setPlaceholderText(tr("Search, or paste a repository's name or address"))
+        self.search.setPlaceholderText(tr("Search, or paste a model's name or web address"))
         self.search.setAccessibleName(tr("Search for models"))
         self.search.textChanged.connect(self._on_typed)
         self.search.installEventFilter(self)
-        self.search_button = QPushButton(tr("Search the Hub"), self)
+        self.search_button = QPushButton(tr("Search Online"), self)
         self.search_button.clicked.connect(self.search_hub)
         row = QHBoxLayout()
         row.setSpacing(Space.S)
@@ -207,10 +207,10 @@ class ChoosePage(AddModelPage):
         repository = self.repository()
         if repository is not None:
             text = tr("Press Enter to see what {name} has.", name=repository)
-            self.waiting.show_words(text, tr("Open the Repository"))
+            self.waiting.show_words(text, tr("Look at This Model"))
         elif self.search.text().strip():
             text = tr("The catalogue has no such model. {host} may have it: press Enter.", host=host())
-            self.waiting.show_words(text, tr("Search the Hub"))
+            self.waiting.show_words(text, tr("Search Online"))
         else:
             self.waiting.show_words(tr("The catalogue has no such model."))
         self._show_body(self.waiting)
@@ -276,7 +276,7 @@ class ChoosePage(AddModelPage):
 
     @Slot(str)
     def _on_typed(self, _text: str) -> None:
-        self.search_button.setText(tr("Open the Repository") if self.repository() else tr("Search the Hub"))
+        self.search_button.setText(tr("Look at This Model") if self.repository() else tr("Search Online"))
         self._show_catalogue()
 
     def _touch(self) -> None:
@@ -305,7 +305,7 @@ class ChoosePage(AddModelPage):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(tr("A model folder…")).triggered.connect(self.folder_wanted)
-        menu.addAction(tr("A GGUF file…")).triggered.connect(self.file_wanted)
+        menu.addAction(tr("A model file (GGUF)…")).triggered.connect(self.file_wanted)
         menu.popup(self.import_button.mapToGlobal(QPoint(0, -menu.sizeHint().height())))
 
     @Slot()

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from hearth.ui.tasks import Tasks
     from hearth.ui.window_frame import WindowFrame
 
-_CONTEXT = "install.context."
-
 
 class AddModelController(QObject):
     """Outlives the widgets of the window, which `attach` fills.
@@ -94,7 +92,6 @@ class AddModelController(QObject):
 
             wizard = AddModelWindow(self._hearth, self._tasks, self._window.state.font_scale, self._window)
             wizard.added.connect(self._on_added)
-            wizard.context_chosen.connect(self._on_context)
             installs = self._hearth.installs
             wizard.pause_wanted.connect(lambda id_: self._act(lambda: installs.pause(id_)))
             wizard.resume_wanted.connect(lambda id_: self._act(lambda: self._resume(id_)))
@@ -141,8 +138,6 @@ class AddModelController(QObject):
         else:
             self._over[event.id] = event.entry if isinstance(event, InstallDone) else None
             self.installs.pop(event.id, None)
-        if isinstance(event, InstallRemoved):
-            self._on_context(event.id, None)
         self._show_strip()
         wizard = self.wizard
         watched = (
@@ -160,19 +155,8 @@ class AddModelController(QObject):
                 wizard.show_page(wizard.choose)
 
     def _on_done(self, event: InstallDone, *, watched: bool) -> None:
-        entry, hearth = event.entry, self._hearth
+        entry = event.entry
         self.arrived.emit(entry)
-
-        def limit() -> None:
-            """Give the model the length of conversations that was chosen for it."""
-            from hearth.services.model_manager import ModelManager
-
-            context = hearth.conversations.get_setting(_CONTEXT + event.id)
-            if context:
-                ModelManager(hearth).change_settings(entry.name, {"max_context": int(context)})
-                hearth.conversations.set_setting(_CONTEXT + event.id, None)
-
-        self._tasks.run(limit, owner=self)
         if self.wizard is not None and watched:
             self.wizard.show_entry(entry)
             return
@@ -190,12 +174,6 @@ class AddModelController(QObject):
             self.wizard.show_status(self.installs[install])
         elif self.wizard is not None and entry is not None:
             self.wizard.show_entry(entry)
-
-    @Slot(str, object)
-    def _on_context(self, install: str, context: int | None) -> None:
-        """Keep what was chosen for a model that comes later, also after a restart; None forgets it."""
-        store = self._hearth.conversations
-        self._tasks.run(lambda: store.set_setting(_CONTEXT + install, context))
 
     @Slot(float)
     def _on_text_size(self, scale: float) -> None:

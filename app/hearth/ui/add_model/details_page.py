@@ -219,6 +219,6 @@ class DetailsPage(AddModelPage):
         problem = name_problem(self.name.text(), forms.taken)
         self.problem.setText(problem or self._failure)
         self.problem.setVisible(bool(problem or self._failure))
-        text = tr("Download and Quantize") if form.choice.format is Format.CHECKPOINT else tr("Download")
+        text = tr("Download and Compress") if form.choice.format is Format.CHECKPOINT else tr("Download")
         allowed = not problem and form.refusal is None and self.fit.has_room() and not self._adding
         self.show_buttons(text, back=tr("Back"), enabled=allowed)

@@ -201,7 +201,7 @@ class FitCard(QWidget):
             if needed > kept:
                 parts.append(tr("{size} meanwhile", size=size_text(needed)))
             if fit.quantizing_seconds:
-                parts.append(tr("{time} to quantize it", time=about_text(fit.quantizing_seconds)))
+                parts.append(tr("{time} to compress it", time=about_text(fit.quantizing_seconds)))
         if free:
             parts.append(tr("{size} are free", size=size_text(free)))
         self._has_room = not free or needed <= free

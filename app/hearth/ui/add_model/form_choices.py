@@ -16,16 +16,16 @@ from hearth.ui.theme import FontSize, Space
 from hearth.ui.wording import size_text
 
 _TITLES = {
-    Format.CHECKPOINT: mark("Quantize the original here"),
-    Format.GGUF: mark("A GGUF file"),
-    Format.GENAI: mark("A folder for ONNX Runtime"),
+    Format.CHECKPOINT: mark("The original, compressed here (quantized)"),
+    Format.GGUF: mark("A ready-made file (GGUF)"),
+    Format.GENAI: mark("A ready-made folder (ONNX)"),
 }
 _ABOUT = {
     Format.CHECKPOINT: mark(
         "Fetches the weights as their authors published them, makes them small, and measures what that costs in quality."
     ),
-    Format.GGUF: mark("Quantized by others and ready to run with llama.cpp."),
-    Format.GENAI: mark("Quantized by others and ready to run."),
+    Format.GGUF: mark("Compressed by others and ready to run with llama.cpp."),
+    Format.GENAI: mark("Compressed by others and ready to run."),
 }
 _RECIPES = {
     "balanced": mark("Balanced"),

@@ -8,13 +8,13 @@ from hearth.ui.wording import size_text, time_left_text
 
 STEPS = {
     InstallStep.DOWNLOAD: mark("Download"),
-    InstallStep.QUANTIZE: mark("Quantize"),
+    InstallStep.QUANTIZE: mark("Compress (quantize)"),
     InstallStep.REPORT: mark("Measure quality"),
     InstallStep.CHECK: mark("Check"),
 }
 _DOING = {
     InstallStep.DOWNLOAD: mark("Downloading"),
-    InstallStep.QUANTIZE: mark("Quantizing"),
+    InstallStep.QUANTIZE: mark("Compressing"),
     InstallStep.REPORT: mark("Measuring quality"),
     InstallStep.CHECK: mark("Checking"),
 }

@@ -20,8 +20,8 @@ VERDICT_COLOURS = {Fit.WELL: "success", Fit.SLOWLY: "accent", Fit.NOT: "text_fai
 _MILLIONS = 10**8
 _RANKS = {Fit.WELL: 0, Fit.SLOWLY: 1, Fit.NOT: 2}
 _FORMATS = {
-    Format.CHECKPOINT: mark("the original weights, to be quantized here"),
-    Format.GENAI: mark("folders for ONNX Runtime"),
+    Format.CHECKPOINT: mark("the original, to be compressed here"),
+    Format.GENAI: mark("ready-made folders (ONNX)"),
 }
 
 
@@ -131,9 +131,9 @@ def _number(value: float) -> str:
 
 def _gguf_text(sizes: list[int]) -> str:
     if not sizes:
-        return tr("GGUF files")
+        return tr("ready-made files (GGUF)")
     if len(sizes) == 1:
-        return tr("a GGUF file of {size}", size=size_text(sizes[0]))
+        return tr("a ready-made file of {size} (GGUF)", size=size_text(sizes[0]))
     return tr(
         "{n} GGUF files of {low} to {high}",
         n=len(sizes),

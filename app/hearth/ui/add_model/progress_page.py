@@ -90,7 +90,8 @@ class ProgressPage(AddModelPage):
         self.status = status
         heading = tr("{name} is on its way", name=status.name)
         if self.heading.text() != heading:
-            self.say(heading, tr("From {repository}", repository=status.repository))
+            source = tr("From {repository}", repository=status.repository) if status.repository else ""
+            self.say(heading, source)
         here = status.steps.index(status.step) if status.step in status.steps else 0
         for step, row in self.rows.items():
             row.whole.setVisible(step in status.steps)

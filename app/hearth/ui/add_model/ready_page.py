@@ -66,7 +66,7 @@ class ReadyPage(AddModelPage):
         if report is None:
             self.quality.setText(tr("How near it is to the original was not measured."))
             self.judgement.setText(
-                tr("Only what is quantized here is compared with the original.")
+                tr("Only what is compressed here is compared with the original.")
                 if entry.manifest.quantization is None
                 else ""
             )

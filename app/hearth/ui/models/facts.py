@@ -72,7 +72,7 @@ def about(model: ModelOverview) -> list[Fact]:
         facts.append(Fact(tr("Key"), tr("in the system's key store") if model.remote.has_key else tr("none")))
     else:
         facts.append(Fact(tr("From"), _from(model), is_long=True))
-        facts.append(Fact(tr("Revision"), _short(model.revision)))
+        facts.append(Fact(tr("Version (revision)"), _short(model.revision)))
         facts.append(Fact(tr("Licence"), model.licence or tr("not stated")))
     if model.imported_at is not None:
         local = model.imported_at.astimezone()
@@ -92,8 +92,8 @@ def model_itself(model: ModelOverview) -> list[Fact]:
             Fact(tr("Format"), _format(model.format)),
             Fact(tr("Architecture"), model.architecture),
             Fact(tr("Parameters"), count_text(model.parameters)),
-            Fact(tr("Quantization"), model.quantization),
-            Fact(tr("Context"), tokens),
+            Fact(tr("Compression (quantization)"), model.quantization),
+            Fact(tr("Longest conversation"), tokens),
             Fact(
                 tr("Chat"),
                 "" if model.has_chat_template or model.remote else tr("no: it only continues text"),

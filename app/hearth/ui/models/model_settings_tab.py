@@ -84,7 +84,7 @@ class ModelSettingsTab(QWidget):
         )
         self._build_prompt(column)
         column.addSpacing(Space.S)
-        column.addWidget(heading_label(tr("Sampling"), self))
+        column.addWidget(heading_label(tr("Choice of words (sampling)"), self))
         self.rows: dict[str, ParameterRow] = {}
         sampling = _card(self)
         for parameter in PARAMETERS:

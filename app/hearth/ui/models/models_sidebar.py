@@ -61,7 +61,7 @@ class ModelsSidebar(QFrame):
         self.more_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.more_button)
         self.import_action = menu.addAction(tr("Import a Model Folder…"), self.import_wanted.emit)
-        self.file_action = menu.addAction(tr("Import a GGUF File…"), self.file_wanted.emit)
+        self.file_action = menu.addAction(tr("Import a Model File (GGUF)…"), self.file_wanted.emit)
         menu.addSeparator()
         self.server_action = menu.addAction(tr("Add a Server…"), self.server_wanted.emit)
         self.more_button.setMenu(menu)

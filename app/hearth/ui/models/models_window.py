@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QInputDialog, QLineEdit, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from hearth.hardware.machine import read_machine
 from hearth.i18n import tr
@@ -12,10 +12,10 @@ from hearth.models.registry import ModelEntry
 from hearth.services.devices import DeviceReport, examine_devices
 from hearth.services.events import ModelState, ModelStatus
 from hearth.services.model_manager import ModelManager
-from hearth.services.model_overview import ModelOverview
 from hearth.ui import theme
 from hearth.ui.empty_state import EmptyState
 from hearth.ui.models import models_state
+from hearth.ui.models.model_acts import ModelActs
 from hearth.ui.models.model_page import ModelPage
 from hearth.ui.models.model_rows import Order
 from hearth.ui.models.models_controller import ModelsController
@@ -58,6 +58,10 @@ class ModelsWindow(QWidget):
         self._devices: DeviceReport | None = None
         self._order = Order.NAME
         self.dialog: ServerDialog | None = None
+        self.acts = ModelActs(controller, self)
+        self.acts.chat_wanted.connect(self.chat_wanted)
+        self.acts.rename_begun.connect(self._on_rename_begun)
+        self.acts.refused.connect(self._on_refused)
         self._whole = QVBoxLayout(self)
         self._whole.setContentsMargins(0, 0, 0, 0)
         self._build()
@@ -74,7 +78,7 @@ class ModelsWindow(QWidget):
         controller.failed.connect(self._on_failed)
         for keys, act in (
             ("Ctrl+F", self._on_find),
-            ("F2", lambda: self._rename(self._selected)),
+            ("F2", lambda: self.acts.rename(self._selected)),
             ("Ctrl+Z", controller.undo),
             ("Ctrl+N", self.add_wanted.emit),
             ("Ctrl+W", self.close),
@@ -103,8 +107,8 @@ class ModelsWindow(QWidget):
         self.list.chosen.connect(self.show_model)
         self.list.opened.connect(self.chat_wanted)
         self.list.renamed.connect(self.controller.rename)
-        self.list.remove_wanted.connect(self._remove)
-        self.list.menu_wanted.connect(self._open_menu)
+        self.list.remove_wanted.connect(self.acts.remove)
+        self.list.menu_wanted.connect(self.acts.open_menu)
         self.sidebar.others_wanted.connect(self.show_others)
         self.sidebar.add_wanted.connect(self.add_wanted)
         self.sidebar.import_wanted.connect(self.import_wanted)
@@ -121,12 +125,12 @@ class ModelsWindow(QWidget):
         page.chat_wanted.connect(self.chat_wanted)
         page.load_wanted.connect(controller.load)
         page.unload_wanted.connect(controller.unload)
-        page.rename_wanted.connect(self._rename)
-        page.remove_wanted.connect(self._remove)
+        page.rename_wanted.connect(self.acts.rename)
+        page.remove_wanted.connect(self.acts.remove)
         page.reveal_wanted.connect(controller.reveal)
         page.verify_wanted.connect(controller.verify)
         page.measure_wanted.connect(controller.measure)
-        page.key_wanted.connect(self._ask_key)
+        page.key_wanted.connect(self.acts.ask_key)
         page.settings.changed.connect(controller.change_settings)
         page.settings.devices_wanted.connect(self._on_devices_wanted)
         page.settings.load_again_wanted.connect(lambda: controller.load_again(page.name))
@@ -290,68 +294,14 @@ class ModelsWindow(QWidget):
 
     # What the user does
 
-    def _rename(self, name: str | None) -> None:
-        model = self.controller.model(name)
-        if model is None or self.right.currentWidget() is self.others:
-            return
-        if model.built_in:
-            self.toast.show_message(tr("A model that is part of Hearth keeps its name."))
-        elif self._is_free(model):
-            self.list.rename(model.name)
-
-    def _remove(self, name: str) -> None:
-        model = self.controller.model(name)
-        if model is None:
-            return
-        if model.built_in:
-            self.toast.show_message(tr("A model that is part of Hearth cannot be removed."))
-        elif self._is_free(model):
-            self.controller.remove(name)
-
-    def _is_free(self, model: ModelOverview) -> bool:
-        """Whether nothing is done with the model or to it; else that is said."""
-        if model.is_answering:
-            self.toast.show_message(tr("It is answering: wait until it has finished, or stop the answer."))
-        elif model.name in self.controller.jobs:
-            self.toast.show_message(tr("Wait until “{name}” is done, or cancel that first.", name=model.name))
-        else:
-            return True
-        return False
-
-    @Slot(str, QPoint)
-    def _open_menu(self, name: str, place: QPoint) -> None:
-        controller, model = self.controller, self.controller.model(name)
-        if model is None:
-            return
-        free = not (model.built_in or model.is_answering or name in controller.jobs)
-        ready = controller.status(name).state is ModelState.READY
-        can_use = not controller.is_measuring()
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction(tr("Chat"), lambda: self.chat_wanted.emit(name)).setEnabled(can_use)
-        if ready:
-            menu.addAction(tr("Unload"), lambda: controller.unload(name)).setEnabled(not model.is_answering)
-        else:
-            menu.addAction(tr("Load"), lambda: controller.load(name)).setEnabled(can_use)
-        menu.addSeparator()
-        menu.addAction(tr("Rename"), lambda: self._rename(name)).setEnabled(free)
-        if not model.remote:
-            menu.addAction(tr("Show Files"), lambda: controller.reveal(name))
-        menu.addSeparator()
-        menu.addAction(tr("Remove"), lambda: self._remove(name)).setEnabled(free)
-        menu.popup(place)
+    @Slot(str)
+    def _on_rename_begun(self, name: str) -> None:
+        if self.right.currentWidget() is not self.others:
+            self.list.rename(name)
 
     @Slot(str)
-    def _ask_key(self, name: str) -> None:
-        dialog = QInputDialog(self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle(tr("Change Key"))
-        dialog.setLabelText(tr("Key for {name} (empty for none): ", name=name).strip())
-        dialog.setTextEchoMode(QLineEdit.EchoMode.Password)
-        dialog.setOkButtonText(tr("Change Key"))
-        dialog.setCancelButtonText(tr("Cancel"))
-        dialog.textValueSelected.connect(lambda key: self.controller.set_key(name, key.strip()))
-        dialog.open()
+    def _on_refused(self, text: str) -> None:
+        self.toast.show_message(text)
 
     @Slot(object)
     def _on_server_added(self, entry: ModelEntry) -> None:

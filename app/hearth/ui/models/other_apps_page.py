@@ -85,7 +85,7 @@ class FoundRow(QFrame):
     def _label(self) -> str:
         if self.finding.added_as:
             return tr("Show")
-        return tr("Quantize") if self.is_unquantized() else tr("Add")
+        return tr("Compress (quantize)") if self.is_unquantized() else tr("Add")
 
     def is_unquantized(self) -> bool:
         """Whether Hearth has to make a model of it first."""
@@ -95,7 +95,9 @@ class FoundRow(QFrame):
         if self.finding.added_as:
             return tr("In Hearth as “{name}”", name=self.finding.added_as)
         if self.is_unquantized():
-            return tr("Unquantized: Hearth makes a model of it that it can run, which takes a while.")
+            return tr(
+                "The uncompressed original: Hearth makes a model of it that it can run, which takes a while."
+            )
         return ""
 
     @Slot()
@@ -216,7 +218,7 @@ class OtherAppsPage(QWidget):
 
 
 def _facts(model: FoundModel) -> list[str]:
-    format_ = tr("unquantized") if model.format is Format.CHECKPOINT else format_text(model.format)
+    format_ = tr("uncompressed original") if model.format is Format.CHECKPOINT else format_text(model.format)
     source = "" if model.source == model.name else model.source  # many apps name a model as its source does
     return [format_, size_text(model.bytes), *filter(None, (model.licence, source))]
 
