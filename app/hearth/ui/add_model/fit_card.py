@@ -200,10 +200,10 @@ class FitCard(QWidget):
                 parts.append(tr("{size} on the disk", size=size_text(kept)))
             if needed > kept:
                 parts.append(tr("{size} meanwhile", size=size_text(needed)))
-            if fit.quantizing_seconds:
-                parts.append(tr("{time} to compress it", time=about_text(fit.quantizing_seconds)))
         if free:
             parts.append(tr("{size} are free", size=size_text(free)))
+        if fit is not None and fit.quantizing_seconds:
+            parts.append(tr("{time} to compress it", time=about_text(fit.quantizing_seconds)))
         self._has_room = not free or needed <= free
         text = " · ".join(parts)
         if not self._has_room:

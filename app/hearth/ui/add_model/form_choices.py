@@ -34,7 +34,7 @@ _RECIPES = {
     "int8": mark("8 bits"),
 }
 _RECIPES_ABOUT = {
-    "balanced": mark("a quarter of the size"),
+    "balanced": mark("a third of the size"),
     "small": mark("least memory"),
     "quality": mark("more exact"),
     "int8": mark("nearly as the original"),
