@@ -264,6 +264,11 @@ class QuantizeMemory(HearthError):
     remedy = mark("Close other programs and try again.")
 
 
+class QuantizeMemoryRecipe(QuantizeMemory):
+    code = "quantize_memory_recipe"
+    remedy = mark("Take the recipe “{recipe}”, which needs {less} MB, or close other programs and try again.")
+
+
 class QuantizeBusy(HearthError):
     code = "quantize_busy"
     what = mark("{name} is being quantized already.")
@@ -602,6 +607,18 @@ class CheckpointMissing(HearthError):
     code = "checkpoint_missing"
     what = mark("The checkpoint {name} is not on this machine.")
     remedy = mark("Fetch it again.")
+
+
+class CheckpointNotFetched(CheckpointMissing):
+    code = "checkpoint_not_fetched"
+    what = mark("There is no folder {name} here, and no checkpoint of that name was fetched.")
+    remedy = mark("Check the path, or fetch it first: hearth models pull {name}")
+
+
+class CheckpointNoFolder(HearthError):
+    code = "checkpoint_no_folder"
+    what = mark("{path} is a file, and a checkpoint is a folder.")
+    remedy = mark("Give the folder that has all its files, with config.json and tokenizer.json.")
 
 
 class CheckpointNeeded(HearthError):

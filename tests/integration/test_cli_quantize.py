@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from checkpoints import write_llama
 from command_line import hearth
+from golden_checkpoint import FOLDER
 from hearth.paths import models_folder
 from hub_caches import REVISION, write_hub_cache
 
@@ -65,8 +67,11 @@ def test_discarding_what_is_not_there_is_no_error(checkpoint: Path) -> None:
     assert hearth("quantize", str(checkpoint), "mine", "--discard").code == 0
 
 
-def test_a_folder_that_is_not_there_is_told() -> None:
+def test_a_source_that_is_no_folder_is_told_with_what_to_give_instead(checkpoint: Path) -> None:
     assert "/nowhere" in hearth("quantize", "/nowhere", "mine").error_line()
+    assert "hearth models pull org/name" in hearth("quantize", "org/name", "mine").error_line()
+    file = str(checkpoint / "model.safetensors")
+    assert "is a file" in hearth("quantize", file, "mine").error_line()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a signal as Ctrl+C sends it")
@@ -74,6 +79,7 @@ def test_a_folder_that_is_not_there_is_told() -> None:
 def test_control_c_keeps_the_work_and_says_so(tmp_path: Path) -> None:
     source = tmp_path / "large"
     write_llama(source, hidden=512, width=1024, layers=3, vocabulary=2048)
+    shutil.copyfile(FOLDER / "tokenizer.json", source / "tokenizer.json")  # one that knows some tokens
     command = [sys.executable, "-m", "hearth", "quantize", str(source), "mine"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as program:
         work = models_folder() / ".quantizing" / "mine"

@@ -23,6 +23,7 @@ from hearth.errors import (
     DiskFull,
     HearthError,
     HomeUnwritable,
+    InputInvalid,
     ModelFileInvalid,
     ModelFileMissing,
     ModelNameTaken,
@@ -34,6 +35,8 @@ from hearth.errors import (
 )
 from hearth.model_folder.manifest import FILE_NAME as MANIFEST
 from hearth.models.registry import ModelRegistry
+from hearth.quantize.builder import plan
+from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.process import QuantizeProcess
 from hearth.quantize.protocol import Done, Job
 from hearth.quantize.recipe import Mixed, Recipe
@@ -311,6 +314,13 @@ def test_too_little_memory_is_told_before_the_work(checkpoint: Path, tmp_path: P
     assert not (tmp_path / "work").exists()
 
 
+def test_a_recipe_that_needs_less_memory_is_named(checkpoint: Path, tmp_path: Path) -> None:
+    recipe = Recipe(name="test", rounding="gptq")
+    enough = plan(Checkpoint.open(checkpoint), recipe).memory_bytes(2)
+    with pytest.raises(QuantizeMemory, match=r"Take the recipe “small”, which needs \d+ MB"):
+        run(job(checkpoint, tmp_path / "work", recipe=recipe, memory_bytes=enough - 1))
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     with small_disk(tmp_path / "disk", 2 << 20) as folder:
@@ -359,6 +369,14 @@ def test_an_error_before_the_work_leaves_what_was_done_earlier(checkpoint: Path,
     with pytest.raises(QuantizeMemory):
         run(job(checkpoint, work, memory_bytes=1 << 20))
     assert WorkFolder(work).has_work
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no text")
+def test_a_path_that_is_no_text_is_told(models: ModelRegistry, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    with pytest.raises(InputInvalid, match="not UTF-8"):
+        quantize(models, folder, "made", RECIPE)
 
 
 def test_a_name_that_is_taken_is_told_before_the_work(checkpoint: Path, models: ModelRegistry) -> None:

@@ -211,6 +211,10 @@ def test_a_window_as_wide_as_the_context_is_none() -> None:
     assert windows(describe(changed(opened("phi3"), sliding_window=262144))) == [0, 0, 0]
 
 
+def test_a_window_of_nothing_is_none() -> None:
+    assert not any(windows(describe(changed(opened("mistral"), sliding_window=-1))))
+
+
 def test_a_window_that_is_switched_off_is_none() -> None:
     assert windows(describe(changed(opened("qwen2"), use_sliding_window=False))) == [0, 0, 0]
 
@@ -251,6 +255,10 @@ def test_what_is_not_known_is_refused(name: str, settings: Mapping[str, Any]) ->
         describe(changed(opened(name), **settings))
 
 
+# A factor for all frequencies, where each has its own.
+LONGROPE_OF_ONE = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1], "long_factor": [1]}
+
+
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
@@ -279,6 +287,13 @@ def test_what_is_not_known_is_refused(name: str, settings: Mapping[str, Any]) ->
         ("granite", {"logits_scaling": 0}),
         ("phi3", {"num_attention_heads": 0, "head_dim": None}),
         ("gemma2", {"query_pre_attn_scalar": 0}),
+        ("gemma2", {"query_pre_attn_scalar": -256}),
+        ("gemma2", {"final_logit_softcapping": -30}),
+        ("granite", {"embedding_multiplier": 1e30}),
+        ("llama2", {"rms_norm_eps": -1}),
+        ("llama2", {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 1e9}}),
+        ("llama2", {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": -1}}),
+        ("phi3_beyond", {"rope_parameters": LONGROPE_OF_ONE}),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_an_error_of_the_file(

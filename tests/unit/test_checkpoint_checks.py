@@ -53,6 +53,8 @@ DAMAGED = {
     "a place before the file": shard(entry([4], [-16, 0])),
     "lengths beyond all numbers": shard(entry([1 << 62, 1 << 62], [0, 16])),
     "an unknown type": shard(entry([4], [0, 16], "F13")),
+    "two tensors in one place": shard({**entry([2], [0, 8]), "v": entry([2], [4, 12])["w"]}),
+    "a header of more tensors than there are": shard(b" " * (17 << 20)),
 }
 
 
@@ -112,6 +114,44 @@ def test_an_expert_of_another_shape_than_the_first_is_named(name: str, shape: tu
     odd = replace(checkpoint, tensors={**checkpoint.tensors, name: replace(tensor, shape=shape)})
     with pytest.raises(ModelFileInvalid, match=re.escape(name)):
         plan(odd, RECIPE)
+
+
+def test_a_checkpoint_without_tensors_says_so(tmp_path: Path) -> None:
+    write_llama(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {}}')
+    with pytest.raises(ModelFileInvalid, match="no tensors"):
+        Checkpoint.open(tmp_path)
+
+
+def test_an_embedding_that_is_one_number_is_named(tmp_path: Path) -> None:
+    tensors = write_llama(tmp_path)
+    tensors["model.embed_tokens.weight"] = np.zeros((), np.float32)
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    with pytest.raises(ModelFileInvalid, match="embed_tokens"):
+        plan(Checkpoint.open(tmp_path), RECIPE)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"model": {"type": "Unheard"}},
+        {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "/////w=="}},  # the library panics
+    ],
+)
+def test_a_tokenizer_that_does_not_work_is_told_before_the_work(tmp_path: Path, part: dict[str, Any]) -> None:
+    write_llama(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **part}))
+    with pytest.raises(ModelFileInvalid, match=r"tokenizer\.json"):
+        plan(Checkpoint.open(tmp_path), RECIPE)
+
+
+def test_a_huge_file_beside_the_tokenizer_is_not_copied(tmp_path: Path) -> None:
+    write_llama(tmp_path)
+    with (tmp_path / "tokenizer.model").open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(ModelFileInvalid, match=r"tokenizer\.model"):
+        plan(Checkpoint.open(tmp_path), RECIPE)
 
 
 def test_a_missing_tokenizer_is_told_before_the_work(tmp_path: Path) -> None:

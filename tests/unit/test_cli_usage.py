@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from command_line import hearth
 from hearth.cli.output import text_width
 from hearth.cli.usage import wrapped
+from hearth.quantize.recipe_file import recipe_names
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,7 @@ def _english(text: str, line: str) -> list[str]:
         "PySide6",
         "Lark",
         "GBNF",
+        *recipe_names(),
         "GGUF",
         "GGML",
         "OpenAI",

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearth.errors import BudgetTooSmall
-from hearth.quantize.mixed_precision import Option, choose, open_schemes
+from hearth.quantize.calibration.findings import Findings
+from hearth.quantize.mixed_precision import Option, choose, open_schemes, resolve
 from hearth.quantize.recipe_file import parse_recipe
 from hearth.quantize.rounding.scheme import Scheme
 
@@ -74,6 +75,17 @@ def test_what_the_recipe_says_is_not_chosen() -> None:
     assert open_schemes(recipe, "model.layers.0.attn.o_proj") == []
     assert open_schemes(recipe, "model.layers.0.mlp.up_proj") == [FOUR, EIGHT]
     assert open_schemes(parse_recipe("bits = 4", Path("r.toml")), "model.layers.0.mlp.up_proj") == []
+
+
+def test_what_was_not_measured_keeps_the_bits_of_the_recipe() -> None:
+    """The matrices of experts, however many of the others are given more."""
+    recipe = parse_recipe("bits = 4\n[mixed]\nbits_per_weight = 9", Path("r.toml"))
+    measured = ("lm_head", "model.embed_tokens", "model.layers.0.attn.o_proj")
+    shapes = dict.fromkeys(measured, (64, 64))
+    found = Findings(shapes=shapes, losses={name: {FOUR: 1.0, EIGHT: 0.0} for name in measured})
+    chosen = resolve(recipe, found, is_tied=False)
+    assert chosen.scheme_for("model.layers.0.attn.o_proj") == EIGHT
+    assert chosen.scheme_for("model.layers.0.mlp.experts.down_proj") == FOUR
 
 
 def test_block_sizes_are_open_unless_an_override_says_one() -> None:

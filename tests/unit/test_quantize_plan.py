@@ -49,8 +49,12 @@ def test_a_layer_in_floats_counts_where_the_model_is_run_on_a_text(checkpoint: C
     plain = plan(checkpoint, PLAIN).memory_bytes(1)
     calibrated = plan(checkpoint, Recipe(name="x", calibration="built-in")).memory_bytes(1)
     feedback = plan(checkpoint, Recipe(name="x", rounding="gptq")).memory_bytes(1)
-    assert plain + layer < calibrated < plain + 3 * layer
+    many = plan(
+        checkpoint, Recipe(name="x", calibration="built-in", calibration_tokens=1 << 20)
+    ).memory_bytes(1)
+    assert plain + layer < calibrated < plain + 4 * layer
     assert feedback > calibrated + 4 * WIDTH * WIDTH
+    assert many > calibrated + 4 * HIDDEN * (1 << 20)  # what goes into a layer and comes out of it
 
 
 def test_an_override_that_is_for_no_matrix_is_refused_with_the_nearest(checkpoint: Checkpoint) -> None:

@@ -112,6 +112,7 @@ HARMFUL = {
     "a negative length": tensor(-1, 3, strides=(3, 1)),
     "nothing where something must be": b"R",
     "a mark too many": b"t",
+    "half a character in a name": text("os") + b"X\x03\0\0\0\xed\xa0\x80" + b"\x93(tR",
 }
 
 

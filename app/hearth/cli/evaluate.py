@@ -10,11 +10,14 @@ import typer
 from hearth.cli.opening import open_hearth
 from hearth.cli.output import step_progress, write, write_json, write_pairs
 from hearth.cli.quality_tables import write_measured
-from hearth.errors import InputInvalid, because
+from hearth.errors import InputInvalid, ModelFileInvalid
 from hearth.i18n import tr
+from hearth.model_folder.json_file import read_capped
 
 if TYPE_CHECKING:
     from hearth.model_folder.quality import Evaluation
+
+_MAX_BYTES = 64 << 20
 
 
 def evaluate(
@@ -53,11 +56,12 @@ def evaluate(
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text("utf-8")
+        return read_capped(file, _MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputInvalid(reason=tr("{path} is not UTF-8 text", path=file)) from error
-    except OSError as error:
-        raise InputInvalid(reason=tr("{path}: {reason}", path=file, reason=because(error))) from error
+    except ModelFileInvalid as error:
+        reason = tr("{path}: {reason}", path=file, reason=error.params["reason"])
+        raise InputInvalid(reason=reason) from error
 
 
 def _write(model: str, file: Path, evaluation: Evaluation) -> None:

@@ -39,20 +39,30 @@ def quantize(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar=tr("SOURCE"), help=tr("Folder of a checkpoint, or the repository it was fetched from.")
+            metavar=tr("SOURCE"), help=tr("Folder of a checkpoint, or ORG/NAME of one that was fetched.")
         ),
     ],
     name: Annotated[str, typer.Argument(metavar=tr("NAME"), help=tr("What to call the model."))],
     recipe: Annotated[
         str,
-        typer.Option(metavar=tr("NAME_OR_FILE"), help=tr("How to round, and what: a recipe or its file.")),
+        typer.Option(
+            metavar=tr("NAME_OR_FILE"),
+            help=tr("“balanced”, “small”, “quality”, “int8”, “reference”, or a file of your own."),
+        ),
     ] = "balanced",
     bits: Annotated[
         int,
-        typer.Option(metavar=tr("NUMBER"), help=tr("Bits of each weight in the layers; 0 is the recipe's.")),
+        typer.Option(
+            metavar=tr("NUMBER"),
+            help=tr("Bits of each weight in the layers: 2, 4, 8, 16 or 32; 0 is the recipe's."),
+        ),
     ] = 0,
     block_size: Annotated[
-        int, typer.Option(metavar=tr("NUMBER"), help=tr("Weights that share a scale; 0 is the recipe's."))
+        int,
+        typer.Option(
+            metavar=tr("NUMBER"),
+            help=tr("Weights that share a scale: 16, 32, 64, 128 or 256; 0 is the recipe's."),
+        ),
     ] = 0,
     context: Annotated[
         str,

@@ -84,10 +84,13 @@ class Plan:
         return _FEEDBACK_NUMBERS if self.recipe.has_feedback else PIECE_NUMBERS
 
     def _calibration_bytes(self) -> int:
-        """A whole layer in float32, and its largest matrix twice more while it is rounded.
+        """A whole layer in float32, its largest matrix twice more while it is rounded, and what goes in and out of it.
 
-        With feedback, also the second moment of the widest inputs, which is decomposed in place.
+        With feedback, also the second moment of the widest inputs, which is decomposed in place; where bits are chosen,
+        at another time, each matrix of the layer once more, as it was rounded.
         """
+        recipe = self.recipe
+        hidden = 2 * recipe.calibration_tokens * self.decoder.hidden_size
         most = 0
         for number in range(len(self.decoder.layers)):
             sizes, columns = [0], [0]
@@ -95,9 +98,10 @@ class Plan:
                 if weight.tensors[0].name.startswith(layer_prefix(number)):
                     sizes.append(weight.rows * weight.row_numbers)
                     columns.append(weight.row_numbers)
-            moments = int(_MOMENTS * max(columns) ** 2) if self.recipe.has_feedback else 0
-            most = max(most, sum(sizes) + 2 * max(sizes) + moments)
-        return 4 * most
+            moments = int(_MOMENTS * max(columns) ** 2) if recipe.has_feedback else 0
+            rounded = sum(sizes) if recipe.mixed is not None else 0
+            most = max(most, sum(sizes) + 2 * max(sizes) + max(moments, rounded))
+        return 4 * (most + hidden)
 
     @property
     def kept_bytes(self) -> int:

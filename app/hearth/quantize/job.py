@@ -8,12 +8,20 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from hearth.child_process import Caller, be_modest, log_to_stderr
-from hearth.errors import HearthError, ModelFileInvalid, QuantizeMemory, QuantizeRoom, writing_failed
+from hearth.errors import (
+    HearthError,
+    ModelFileInvalid,
+    QuantizeMemory,
+    QuantizeMemoryRecipe,
+    QuantizeRoom,
+    writing_failed,
+)
 from hearth.i18n import tr, use_language
 from hearth.quantize.builder import Plan, Steps, calibrate, plan, write
 from hearth.quantize.calibration.kept_calibration import Keeper, KeptCalibration
@@ -21,6 +29,7 @@ from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.graph.graph import DATA_FILE
 from hearth.quantize.protocol import Done, Job, Progress
 from hearth.quantize.recipe import Recipe
+from hearth.quantize.recipe_file import load_built_in_recipe
 from hearth.quantize.work_folder import WorkFolder
 
 log = logging.getLogger(__name__)
@@ -29,6 +38,8 @@ _TELL_SECONDS = 0.25
 # Left free on the disk: for the tokenizer, and so that the database can still be written.
 _SPARE_BYTES = 128 << 20
 _NICENESS = 10
+# Which need less memory than others: without feedback, and without a text.
+_FRUGAL_RECIPES = ("small", "int8")
 
 
 def serve() -> int:
@@ -97,8 +108,13 @@ def _keeper(file: Path, job: Job) -> Keeper:
 def _check_memory(job: Job, planned: Plan) -> None:
     needed = planned.memory_bytes(job.threads)
     free = min(job.memory_bytes, psutil.virtual_memory().available)
-    if needed > free:
-        raise QuantizeMemory(needed=_mb(needed), free=_mb(free))
+    if needed <= free:
+        return
+    for name in _FRUGAL_RECIPES:
+        frugal = replace(planned, recipe=load_built_in_recipe(name)).memory_bytes(job.threads)
+        if frugal <= free:
+            raise QuantizeMemoryRecipe(needed=_mb(needed), free=_mb(free), recipe=name, less=_mb(frugal))
+    raise QuantizeMemory(needed=_mb(needed), free=_mb(free))
 
 
 def _check_disk(planned: Plan, folder: Path, data: Path) -> None:

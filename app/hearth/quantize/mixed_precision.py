@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -128,16 +127,14 @@ def _worth(before: Option, after: Option) -> float:
 
 
 def _written(recipe: Recipe, chosen: Mapping[str, Scheme]) -> Recipe:
-    """The choices as the recipe's bits and overrides, before those that it has."""
-    common = Counter(scheme.bits for scheme in chosen.values()).most_common(1)
-    bits = common[0][0] if common else recipe.bits
+    """The choices as overrides, before those that it has; what was not chosen keeps the recipe's bits."""
     overrides = [
         Override(
             pattern=name,
-            bits=None if scheme.bits == bits else scheme.bits,
+            bits=None if scheme.bits == recipe.bits else scheme.bits,
             block_size=None if scheme.block_size == recipe.block_size else scheme.block_size,
         )
         for name, scheme in chosen.items()
     ]
     needed = [override for override in overrides if override.bits or override.block_size]
-    return msgspec.structs.replace(recipe, bits=bits, mixed=None, overrides=(*needed, *recipe.overrides))
+    return msgspec.structs.replace(recipe, mixed=None, overrides=(*needed, *recipe.overrides))

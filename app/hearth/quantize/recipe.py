@@ -32,7 +32,10 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Mixed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Bits chosen for each matrix by what they cost and what they spoil, within a budget."""
+    """Bits chosen for each matrix by what they cost and what they spoil, within a budget.
+
+    Those of experts keep the bits of the recipe, which their operator wants for all of them, and do not count.
+    """
 
     bits_per_weight: Annotated[
         float,

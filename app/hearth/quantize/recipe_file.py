@@ -13,8 +13,9 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Meta
 
-from hearth.errors import RecipeInvalid, RecipeUnknown, RecipeUnknownKey, because
+from hearth.errors import ModelFileInvalid, RecipeInvalid, RecipeUnknown, RecipeUnknownKey
 from hearth.i18n import mark, tr
+from hearth.model_folder.json_file import read_capped
 from hearth.paths import resource
 from hearth.quantize.recipe import Mixed, Override, Recipe
 
@@ -86,12 +87,12 @@ def recipe_text(recipe: Recipe) -> str:
 
 
 def _read_file(path: Path) -> Recipe:
+    if path.exists() and not path.is_file():
+        raise RecipeInvalid(path=str(path), reason=tr("it is not a regular file"))
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise RecipeInvalid(path=str(path), reason=tr("it is too large for a recipe"))
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise RecipeInvalid(path=str(path), reason=because(error)) from error
+        text = read_capped(path, _MAX_BYTES).decode("utf-8-sig")
+    except ModelFileInvalid as error:
+        raise RecipeInvalid(path=str(path), reason=error.params["reason"]) from error
     except UnicodeDecodeError as error:
         raise RecipeInvalid(path=str(path), reason=tr("it is not UTF-8 text")) from error
     return parse_recipe(text, path)

@@ -33,9 +33,10 @@ def rope(parameters: Mapping[str, Any], head_dim: int, context_length: int, name
     """
     kind = str(parameters.get("rope_type", parameters.get("type", "default")))
     try:
-        base = _plain(
-            float(parameters["rope_theta"]), head_dim * float(parameters.get("partial_rotary_factor", 1))
-        )
+        share = float(parameters.get("partial_rotary_factor", 1))
+        if not 0 < share <= 1:
+            raise ValueError(f"partial_rotary_factor: {share}")
+        base = _plain(float(parameters["rope_theta"]), int(head_dim * share))
         original = int(parameters.get("original_max_position_embeddings") or context_length)
         match kind:
             case "default" | "dynamic":  # which are alike within the length that the model is made for
@@ -56,9 +57,8 @@ def rope(parameters: Mapping[str, Any], head_dim: int, context_length: int, name
     )
 
 
-def _plain(theta: float, dim: float) -> np.ndarray:
+def _plain(theta: float, dim: int) -> np.ndarray:
     """float64 [dim / 2]."""
-    dim = int(dim)
     frequencies: np.ndarray = theta ** (-np.arange(0, dim, 2, dtype=np.float64) / dim)
     return frequencies
 
@@ -115,12 +115,20 @@ def _longrope(base: np.ndarray, parameters: Mapping[str, Any], context: int, ori
     strength = 1.0 if factor <= 1 else math.sqrt(1 + math.log(factor) / math.log(original))
     strength = strength if given is None else float(given)
     short, long = (
-        Rope(_tuple(base / np.asarray(parameters[key], np.float64)), attention_factor=strength)
+        Rope(_tuple(base / _factors(parameters, key, len(base))), attention_factor=strength)
         for key in ("short_factor", "long_factor")
     )
     if context <= original:
         return short
     return replace(short, long=long, original_length=original)
+
+
+def _factors(parameters: Mapping[str, Any], key: str, count: int) -> np.ndarray:
+    """float64 [count], one for each frequency."""
+    factors = parameters[key]
+    if not isinstance(factors, list) or len(factors) != count:
+        raise ValueError(key)
+    return np.asarray(factors, np.float64)
 
 
 def choose_rope(decoder: Decoder, context: str) -> Decoder:

@@ -8,12 +8,19 @@ from typing import Any
 
 import msgspec
 
-from hearth.errors import TokenizerMissing
+from hearth.errors import ModelFileInvalid, TokenizerMissing
+from hearth.i18n import tr
 from hearth.model_folder.confinement import Confinement
-from hearth.model_folder.folder import SIDE_FILES, TOKENIZER_FILE, read_tokenizer_files
+from hearth.model_folder.folder import (
+    SIDE_FILES,
+    TOKENIZER_FILE,
+    TOKENIZER_MAX_BYTES,
+    read_tokenizer_files,
+)
 from hearth.model_folder.genai_config import FILE_NAME, check_genai_config
 from hearth.model_folder.json_file import read_json
 from hearth.quantize.checkpoint.checkpoint import CONFIG, Checkpoint
+from hearth.quantize.checkpoint.tokens import token_ids
 from hearth.quantize.decoder import Decoder
 
 _GENERATION = "generation_config.json"
@@ -33,6 +40,7 @@ def check_side_files(checkpoint: Checkpoint, decoder: Decoder) -> None:
     if confinement.optional_file(TOKENIZER_FILE) is None:
         raise TokenizerMissing(folder=str(checkpoint.folder))
     read_tokenizer_files(confinement)
+    token_ids(checkpoint, "")
     _copied_files(checkpoint)
     generation = confinement.optional_file(_GENERATION)
     check_genai_config(generation or checkpoint.folder / CONFIG, _genai_config_json(checkpoint, decoder))
@@ -52,7 +60,12 @@ def write_side_files(checkpoint: Checkpoint, decoder: Decoder, out: Path) -> Non
 def _copied_files(checkpoint: Checkpoint) -> list[Path]:
     confinement = Confinement(checkpoint.folder)
     found = (path for pattern in SIDE_FILES for path in sorted(checkpoint.folder.glob(pattern)))
-    return [confinement.file(path.name) for path in found if path.is_file() and path.name != CONFIG]
+    files = [confinement.file(path.name) for path in found if path.is_file() and path.name != CONFIG]
+    for file in files:
+        if file.stat().st_size > TOKENIZER_MAX_BYTES:
+            reason = tr("it has more than {size} MB", size=TOKENIZER_MAX_BYTES >> 20)
+            raise ModelFileInvalid(file=str(file), reason=reason)
+    return files
 
 
 def _genai_config_json(checkpoint: Checkpoint, decoder: Decoder) -> bytes:

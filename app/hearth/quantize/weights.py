@@ -133,6 +133,14 @@ class Matrix:
         for part, begin, end in self.pieces(start, stop):
             values = self.checkpoint.tensor(part.tensor).floats(begin, end)
             pieces.append(values if part.times == 1 else values * np.float32(part.times))
+        if not pieces:
+            reason = tr(
+                "its tensor “{name}” has {rows} rows, and row {row} is asked for",
+                name=self.parts[0].tensor[:100],
+                rows=self.rows,
+                row=start,
+            )
+            raise ModelFileInvalid(file=str(self.checkpoint.folder), reason=reason)
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def pieces(self, start: int, stop: int) -> Iterator[tuple[Rows, int, int]]:
@@ -159,6 +167,10 @@ class Matrix:
 
 Factors = Callable[[], np.ndarray | None]
 """float32, one for each row or column; None where all are 1. Known when the weight is made."""
+
+
+def no_factors() -> None:
+    """All are 1."""
 
 
 @dataclass(frozen=True, slots=True)

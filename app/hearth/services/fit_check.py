@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Thread
+from typing import Final
 
 from hearth.config import Config
 from hearth.engine.outputs import RequestOutput, Usage
@@ -16,7 +17,7 @@ from hearth.services.model_worker import ModelWorker
 log = logging.getLogger(__name__)
 
 # Shorter answers are over before their speed shows.
-_LEAST_WRITTEN = 32
+LEAST_WRITTEN: Final = 32
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class FitCheck:
         crowded = output.request_id in self._crowded
         self._crowded.discard(output.request_id)
         usage = output.usage
-        if usage is None or crowded or usage.generated_tokens < _LEAST_WRITTEN:
+        if usage is None or crowded or usage.generated_tokens < LEAST_WRITTEN:
             return
         self._is_done = True
         memory = private_bytes(self.worker.client.pid) if self.worker.client is not None else 0

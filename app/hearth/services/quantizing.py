@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,17 +14,20 @@ import msgspec
 
 from hearth.config import EngineSection
 from hearth.errors import (
+    CheckpointNoFolder,
+    CheckpointNotFetched,
     DiskFull,
     HearthError,
     HomeUnwritable,
     ImportCancelled,
+    InputInvalid,
     MeasuringCancelled,
     QuantizeBusy,
     QuantizeCancelled,
     writing_failed,
 )
 from hearth.hardware.machine import Machine, read_machine
-from hearth.i18n import language
+from hearth.i18n import language, tr
 from hearth.model_folder.hub_cache import snapshot_folder
 from hearth.model_folder.manifest import VERSION, Manifest, Quantization
 from hearth.model_folder.model_settings import NO_SETTINGS, ModelSettings
@@ -41,6 +45,9 @@ from hearth.services.quality_job import QualityJob, QualityProgress
 from hearth.services.quality_process import measure_quality
 
 log = logging.getLogger(__name__)
+
+# What could be a repository of the hub.
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
 class Stage(StrEnum):
@@ -91,7 +98,9 @@ def quantize(
         cancelled: asked as often; True stops.
 
     Raises:
+        InputInvalid: the path of the source is no text.
         ModelNameInvalid, ModelNameTaken, ModelsBusy, QuantizeBusy: it cannot have that name, or not now.
+        CheckpointNotFetched, CheckpointNoFolder: there is none.
         CheckpointUnsupported, ModelUnsupported, TokenizerMissing, ModelFolderMissing, ModelFileMissing,
             ModelFileInvalid, ModelFileTruncated, ModelFileOutside: the checkpoint cannot be used.
         QuantizeRoom, QuantizeMemory, DiskFull, HomeUnwritable: the machine cannot do it.
@@ -99,12 +108,21 @@ def quantize(
         QuantizeCancelled: `cancelled` said so; what is done is kept.
     """
     if isinstance(source, Path) and not source.exists():
-        source = Checkpoints(models.root).get(source.as_posix()) or source
+        name_of_source = source.as_posix()
+        found = Checkpoints(models.root).get(name_of_source)
+        if found is None and _REPOSITORY.fullmatch(name_of_source):
+            raise CheckpointNotFetched(name=name_of_source)
+        source = found or source
+    if isinstance(source, Path) and source.is_file():
+        raise CheckpointNoFolder(path=str(source))
     if isinstance(source, CheckpointEntry):
         folder_of_source, origin = source.path, source.manifest
     else:
         folder_of_source = checkpoint_folder(source)
         origin = Manifest(version=VERSION, name=name, source=str(folder_of_source))
+    if not _is_text(str(folder_of_source)):
+        path = str(folder_of_source).encode(errors="replace").decode()
+        raise InputInvalid(reason=tr("{path} is not UTF-8 text", path=path))
     machine = read_machine()
     with models.building(name) as folder:
         job = Job(
@@ -144,6 +162,15 @@ def quantize(
             raise
         _tidy(work)
         return entry
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path can be told to another process; on Linux a name may be any bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def checkpoint_folder(path: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from hearth.engine.host.protocol import ModelInfo
 from hearth.model_folder.digest import files_digest, model_digest
@@ -14,11 +13,11 @@ from hearth.models.entry import ModelEntry
 from hearth.models.experience import Shown, write_experience
 from hearth.models.fit import Correction
 from hearth.models.source import model_file
+from hearth.services.fit_check import LEAST_WRITTEN
 from hearth.services.model_fit import Fits, experience_file
 
 _PROCESSOR = "CPUExecutionProvider"
-# Answers and prompts shorter than these are over before their speed shows.
-LEAST_WRITTEN: Final = 32
+# Shorter prompts are over before their speed shows.
 _LEAST_READ = 128
 
 

@@ -30,7 +30,7 @@ def gemma2(checkpoint: Checkpoint) -> Decoder:
             checkpoint,
             number,
             window=window(checkpoint, number, number % 2 == 0),
-            softcap=float(checkpoint.number("attn_logit_softcapping", 0)),
+            softcap=_softcap(checkpoint, "attn_logit_softcapping"),
         )
         for number in range(layer_count(checkpoint))
     ]
@@ -44,15 +44,20 @@ def gemma_decoder(checkpoint: Checkpoint, kind: str, layers: list[Layer]) -> Dec
         kind,
         layers,
         final_norm=norm(checkpoint, "model.norm", PLUS),
-        head=head(checkpoint, float(checkpoint.number("final_logit_softcapping", 0))),
+        head=head(checkpoint, _softcap(checkpoint, "final_logit_softcapping")),
         embedding_times=float(checkpoint.number("hidden_size")) ** 0.5,
     )
+
+
+def _softcap(checkpoint: Checkpoint, name: str) -> float:
+    """0 where there is none."""
+    return checkpoint.factor(name) if checkpoint.number(name, 0) else 0.0
 
 
 def gemma_layer(checkpoint: Checkpoint, number: int, **parts: Any) -> Layer:
     """A layer with its four norms; `parts` of its attention."""
     prefix = f"model.layers.{number}."
-    scale = float(checkpoint.number("query_pre_attn_scalar")) ** -0.5
+    scale = checkpoint.factor("query_pre_attn_scalar") ** -0.5
     return Layer(
         attention=attention(checkpoint, prefix, scale=scale, **parts),
         mlp=mlp(checkpoint, prefix),

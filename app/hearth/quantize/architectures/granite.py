@@ -13,8 +13,8 @@ def granite(checkpoint: Checkpoint) -> Decoder:
         layer(
             checkpoint,
             number,
-            output_times=float(checkpoint.number("residual_multiplier", 1)),
-            scale=float(checkpoint.number("attention_multiplier", 1)),
+            output_times=checkpoint.factor("residual_multiplier", 1),
+            scale=checkpoint.factor("attention_multiplier", 1),
         )
         for number in range(layer_count(checkpoint))
     ]
@@ -22,6 +22,6 @@ def granite(checkpoint: Checkpoint) -> Decoder:
         checkpoint,
         "granite",
         layers,
-        embedding_times=float(checkpoint.number("embedding_multiplier", 1)),
-        final_norm=norm(checkpoint, "model.norm", times=1 / float(checkpoint.number("logits_scaling", 1))),
+        embedding_times=checkpoint.factor("embedding_multiplier", 1),
+        final_norm=norm(checkpoint, "model.norm", times=1 / checkpoint.factor("logits_scaling", 1)),
     )

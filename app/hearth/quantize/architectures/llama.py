@@ -18,7 +18,7 @@ _ACTIVATIONS = {
 }
 _ORIGINAL_LENGTH = "original_max_position_embeddings"
 # Far more than any model has.
-_MOST_HEADS, _MOST_CHANNELS = 1 << 12, 1 << 12
+_MOST_LAYERS, _MOST_HEADS, _MOST_CHANNELS = 1 << 10, 1 << 12, 1 << 12
 
 
 def llama(checkpoint: Checkpoint) -> Decoder:
@@ -32,7 +32,7 @@ def decoder(checkpoint: Checkpoint, kind: str, layers: list[Layer], **parts: Any
     settings: dict[str, Any] = {"final_norm": norm(checkpoint, "model.norm"), "head": head(checkpoint)}
     return Decoder(
         kind=kind,
-        vocab_size=checkpoint.tensor("model.embed_tokens.weight").shape[0],
+        vocab_size=checkpoint.tensor("model.embed_tokens.weight").rows,
         hidden_size=checkpoint.count("hidden_size"),
         context_length=checkpoint.count("max_position_embeddings"),
         embedding="model.embed_tokens.weight",
@@ -108,7 +108,7 @@ def rows(checkpoint: Checkpoint, module: str, times: float = 1.0) -> Rows:
 
 def norm(checkpoint: Checkpoint, module: str, plus: float = 0.0, times: float = 1.0) -> Norm:
     """RMSNorm with this module's weight."""
-    return Norm(Vector(f"{module}.weight", plus, times), float(checkpoint.number("rms_norm_eps", 1e-6)))
+    return Norm(Vector(f"{module}.weight", plus, times), checkpoint.factor("rms_norm_eps", 1e-6))
 
 
 def rotary(checkpoint: Checkpoint, parameters: dict[str, Any] | None = None) -> Rope:
@@ -149,4 +149,4 @@ def head_dim(checkpoint: Checkpoint) -> int:
 
 def layer_count(checkpoint: Checkpoint) -> int:
     """How many layers it has; each has tensors of its own."""
-    return checkpoint.count("num_hidden_layers", most=len(checkpoint.tensors))
+    return checkpoint.count("num_hidden_layers", most=min(_MOST_LAYERS, len(checkpoint.tensors)))

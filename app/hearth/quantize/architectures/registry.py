@@ -56,7 +56,7 @@ def describe(checkpoint: Checkpoint, context: str = ORIGINAL) -> Decoder:
 def _described(architecture: Architecture, checkpoint: Checkpoint) -> Decoder:
     try:
         return architecture(checkpoint)
-    except (ArithmeticError, TypeError, ValueError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         reason = tr("one of its settings makes no sense ({detail})", detail=error)
         raise ModelFileInvalid(file=str(checkpoint.folder / CONFIG), reason=reason) from error
 

@@ -16,5 +16,5 @@ def is_sliding(checkpoint: Checkpoint, number: int, otherwise: bool = True) -> b
 def window(checkpoint: Checkpoint, number: int, otherwise: bool = True) -> int:
     """The window of a layer; 0 where it sees all that there can be."""
     size = int(checkpoint.number("sliding_window", 0))
-    fits = size < checkpoint.number("max_position_embeddings")
+    fits = 0 < size < checkpoint.number("max_position_embeddings")
     return size if fits and is_sliding(checkpoint, number, otherwise) else 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+from hearth.errors import ModelFileInvalid
+from hearth.i18n import tr
+from hearth.model_folder.folder import TOKENIZER_FILE
 from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.calibration.head import Head
 from hearth.quantize.calibration.kept_calibration import KeptCalibration, Reached
@@ -24,7 +27,7 @@ from hearth.quantize.rounding.awq import search_factors
 from hearth.quantize.rounding.inputs import Inputs
 from hearth.quantize.rounding.rounding import ROUNDINGS, Rounding
 from hearth.quantize.rounding.scheme import Scheme
-from hearth.quantize.weights import Matrix, Source
+from hearth.quantize.weights import Folded, Matrix, Source, no_factors
 
 # How many sequences, and how many tokens of each, rounded layers are tried on.
 _SAMPLE = (4, 32)
@@ -92,6 +95,12 @@ class Calibrator:
         matrix = Matrix(self.checkpoint, (Rows(self.decoder.embedding),))
         found.shapes[EMBEDDING] = (matrix.rows, matrix.columns)
         ids, places = np.unique(self.tokens, return_inverse=True)
+        if not 0 <= ids[0] <= ids[-1] < matrix.rows:
+            token = ids[0] if ids[0] < 0 else ids[-1]
+            reason = tr(
+                "it has the token {token}, and the model knows {count}", token=token, count=matrix.rows
+            )
+            raise ModelFileInvalid(file=str(self.checkpoint.folder / TOKENIZER_FILE), reason=reason)
         rows = np.concatenate([matrix.floats(row, row + 1) for row in ids.tolist()])
         rounded = {scheme: _rounded(self.rounding, rows, scheme, None) for scheme in self.schemes(EMBEDDING)}
         shape = (*self.tokens.shape, -1)
@@ -110,8 +119,10 @@ class Calibrator:
 
     def _layer(self, number: int, hidden: np.ndarray, found: Findings, pool: Executor) -> np.ndarray:
         """The sum after the layer, with what was found on the way."""
-        session = LayerSession.open(self.checkpoint, self.decoder, number, self.threads)
-        sources = dict.fromkeys(product.source for product in session.products.values())
+        # Cosines and sines for no more tokens than are read: for a million they would take gigabytes.
+        decoder = replace(self.decoder, context_length=hidden.shape[1])
+        session = LayerSession.open(self.checkpoint, decoder, number, self.threads)
+        sources = session.sources
         cached = session.caches if self.recipe.has_int8_cache else {}
         moments: dict[str, Moments] = {}
         after = np.empty_like(hidden)
@@ -122,10 +133,16 @@ class Calibrator:
             for past, values in zip(cached, seen[len(sources) :], strict=True):
                 peak = np.abs(values).max(axis=1)  # over tokens
                 found.peaks[past] = np.maximum(peak, found.peaks.get(past, np.float32(0)))
+        if not (np.isfinite(after).all() and all(moment.is_finite for moment in moments.values())):
+            raise self._overflow()
         inputs = {source: moment.inputs() for source, moment in moments.items()}
         for name, product in session.products.items():
             found.inputs[name] = inputs[product.source]
             found.shapes[name] = (product.matrix.rows, product.matrix.columns)
+        for name, expert in session.expert_matrices.items():
+            if expert.source:  # those of all tokens, whichever experts they go to
+                found.inputs[name] = inputs[expert.source]
+            self.advance(expert.matrix.rows * expert.matrix.columns)
         factors: dict[str, np.ndarray] = {}
         is_packed = any(packed_scheme(product.matrix) for product in session.products.values())
         if self.recipe.is_scaled and not is_packed:  # integers of the checkpoint take no factors
@@ -162,7 +179,10 @@ class Calibrator:
         found.trials.update({name: session.run_all(sums) for name, sums in found.trials.items()})
         roughest: dict[str, np.ndarray] = {}
         for name, product in session.products.items():
-            matrix = _Factored(product.matrix, factors.get(name))
+            columns = factors.get(name)
+            matrix: Source = product.matrix
+            if columns is not None:
+                matrix = Folded(product.matrix, partial(factors.get, name), no_factors)
             most = np.inf
             found.losses[name] = {}
             for scheme in schemes[name]:
@@ -172,7 +192,9 @@ class Calibrator:
                     ),
                     _pieces(matrix),
                 )
-                values = matrix.restored(np.concatenate(list(pieces)))
+                values = np.concatenate(list(pieces))
+                if columns is not None:
+                    values /= columns
                 found.losses[name][scheme] = _noise_after_first(
                     session.run_all(before, {name: values}), after
                 )
@@ -207,6 +229,8 @@ class Calibrator:
         moments = Moments(self.recipe.has_feedback and not self._is_looked_up, hidden.shape[2])
         for sequence in hidden:
             moments.add(head.normed(sequence))
+        if not moments.is_finite:
+            raise self._overflow()
         inputs = moments.inputs()
         if self._is_looked_up:  # each column of an embedding counts, whatever the head meets there
             inputs = Inputs(inputs.importance + inputs.importance.mean())
@@ -224,34 +248,14 @@ class Calibrator:
             found.trials.clear()
         self.advance(head.matrix.rows * head.matrix.columns)
 
+    def _overflow(self) -> ModelFileInvalid:
+        reason = tr("its weights are so large that what is computed with them is no number")
+        return ModelFileInvalid(file=str(self.checkpoint.folder), reason=reason)
+
     @property
     def _is_looked_up(self) -> bool:
         """Whether the head's matrix is the embedding too, and kept once for both."""
         return self.decoder.head.weight is None and self.recipe.shares_embedding
-
-
-@dataclass(frozen=True, slots=True)
-class _Factored:
-    """A matrix with its columns multiplied by factors, if there are any."""
-
-    matrix: Matrix
-    factors: np.ndarray | None
-
-    @property
-    def rows(self) -> int:
-        return self.matrix.rows
-
-    @property
-    def columns(self) -> int:
-        return self.matrix.columns
-
-    def floats(self, start: int, stop: int) -> np.ndarray:
-        rows = self.matrix.floats(start, stop)
-        return rows if self.factors is None else rows * self.factors
-
-    def restored(self, rows: np.ndarray) -> np.ndarray:
-        """Without the factors."""
-        return rows if self.factors is None else rows / self.factors
 
 
 def _pieces(matrix: Source) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from hearth.quantize.decoder import Decoder
 from hearth.quantize.graph.attention import KINDS, past_name, present_name
 from hearth.quantize.graph.decoder_graph import decoder_layer
 from hearth.quantize.graph.graph import Graph
-from hearth.quantize.graph.linear import Product, Writer
+from hearth.quantize.graph.linear import ExpertMatrix, Product, Writer
 from hearth.quantize.graph.norms import Residual
 from hearth.quantize.graph.positions import Positions
 from hearth.quantize.piece_session import PieceSession
@@ -29,13 +29,14 @@ class LayerSession:
     """A layer with its weights in memory.
 
     Attributes:
-        products: as in `Writer`.
+        products, expert_matrices: as in `Writer`.
         caches: by the name of each past, that of its present; [kv_heads, tokens, head_dim] where it is asked for.
         weights: float32, by their tensors' names.
     """
 
     session: PieceSession
     products: dict[str, Product]
+    expert_matrices: dict[str, ExpertMatrix]
     caches: dict[str, str]
     weights: dict[str, np.ndarray]
 
@@ -56,11 +57,17 @@ class LayerSession:
         residual = Residual(writer, graph.input("hidden", TensorProto.FLOAT, shape))
         decoder_layer(writer, residual, decoder.layers[number], number, positions)
         graph.node("Identity", [residual.settle("sum")], OUTPUT)
-        for name in dict.fromkeys([OUTPUT, *(product.source for product in writer.products.values())]):
+        for name in dict.fromkeys([OUTPUT, *_sources(writer.products, writer.expert_matrices)]):
             graph.output(name, TensorProto.FLOAT, [*shape[:2], f"{name}_channels"])
         session = PieceSession(graph.model_without_weights(), checkpoint.name, threads)
         caches = {past_name(number, kind): present_name(number, kind) for kind in KINDS}
-        return cls(session, writer.products, caches, dict(map(_whole, graph.weights)))
+        weights = dict(map(_whole, graph.weights))
+        return cls(session, writer.products, writer.expert_matrices, caches, weights)
+
+    @property
+    def sources(self) -> list[str]:
+        """The tensors that the layer's matrices meet."""
+        return _sources(self.products, self.expert_matrices)
 
     def run(
         self, hidden: np.ndarray, outputs: Sequence[str], replaced: Mapping[str, np.ndarray] | None = None
@@ -78,6 +85,12 @@ class LayerSession:
     def run_all(self, sequences: np.ndarray, replaced: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
         """The sums after the layer, float32 [sequences, tokens, hidden_size] as those before it."""
         return np.stack([self.run(sequence, [OUTPUT], replaced)[0] for sequence in sequences])
+
+
+def _sources(products: Mapping[str, Product], experts: Mapping[str, ExpertMatrix]) -> list[str]:
+    known = [product.source for product in products.values()]
+    known += [expert.source for expert in experts.values() if expert.source]
+    return list(dict.fromkeys(known))
 
 
 def _whole(weight: Weight) -> tuple[str, np.ndarray]:

@@ -35,6 +35,13 @@ class Moments:
             self.sums += np.einsum("tk,tk->k", values, values)
         self.vectors += len(values)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether float32 holds the sums of squares, and so all others."""
+        with np.errstate(over="ignore"):  # told here
+            whole = self.sums.trace() if self.is_whole else self.sums.sum()
+        return bool(np.isfinite(whole))
+
     def inputs(self) -> Inputs:
         """What they come to; the sums are used up."""
         self.sums /= np.float32(self.vectors)

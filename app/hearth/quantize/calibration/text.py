@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer
 
-from hearth.errors import CalibrationInvalid, ModelFileInvalid, because
+from hearth.errors import CalibrationInvalid, ModelFileInvalid
 from hearth.i18n import tr
-from hearth.model_folder.confinement import Confinement
+from hearth.model_folder.folder import TOKENIZER_FILE
+from hearth.model_folder.json_file import read_capped
 from hearth.paths import resource
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.checkpoint.tokens import token_ids
 
 BUILT_IN = "built-in"
 SEQUENCE_LENGTH = 256
@@ -30,16 +31,14 @@ def calibration_tokens(source: str, checkpoint: Checkpoint, context_length: int,
         ModelFileMissing, ModelFileInvalid: the checkpoint has no tokenizer that works.
     """
     text = _built_in() if source == BUILT_IN else _read(Path(source))
-    file = Confinement(checkpoint.folder).file("tokenizer.json")
-    try:
-        tokenizer = Tokenizer.from_file(str(file))
-    except Exception as error:  # the library raises nothing narrower
-        raise ModelFileInvalid(file=str(file), reason=str(error)[:200]) from error
-    ids = np.asarray(tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
+    ids = np.asarray(token_ids(checkpoint, text), np.int64)
     start = checkpoint.config.get("bos_token_id")
     first = [start] if isinstance(start, int) and not isinstance(start, bool) else []
     length = min(SEQUENCE_LENGTH, context_length) - len(first)
     count = min(len(ids) // max(length, 1), max(1, tokens // SEQUENCE_LENGTH))
+    if count < 1 and source == BUILT_IN:
+        reason = tr("it makes fewer than {count} tokens of Hearth's own text", count=length)
+        raise ModelFileInvalid(file=str(checkpoint.folder / TOKENIZER_FILE), reason=reason)
     if count < 1:
         raise CalibrationInvalid(source=source, reason=tr("it has fewer than {count} tokens", count=length))
     starts = np.linspace(0, len(ids) - length, count).astype(int)
@@ -54,10 +53,8 @@ def _built_in() -> str:
 
 def _read(path: Path) -> str:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise CalibrationInvalid(source=str(path), reason=tr("it is too large"))
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise CalibrationInvalid(source=str(path), reason=because(error)) from error
+        return read_capped(path, _MAX_BYTES).decode("utf-8-sig")
+    except ModelFileInvalid as error:
+        raise CalibrationInvalid(source=str(path), reason=error.params["reason"]) from error
     except UnicodeDecodeError as error:
         raise CalibrationInvalid(source=str(path), reason=tr("it is not UTF-8 text")) from error

@@ -29,6 +29,9 @@ _FORMATS = ((_SINGLE, read_safetensors), ("pytorch_model.bin", read_torch))
 _INDEX_MAX_BYTES = 64 << 20
 # Of what a setting may count, such as the channels of a head or the positions of a text.
 _MOST = 1 << 24
+_LARGEST_FACTOR = 1e12
+# Far more than any model has: each takes about a kilobyte to know.
+_MOST_TENSORS = 1 << 18
 # How the text part of a model that also sees is told from the rest, in today's checkpoints and in older ones.
 _TEXT_PREFIXES = {"model.language_model.": "model.", "language_model.": ""}
 
@@ -77,6 +80,11 @@ class Checkpoint:
         files, read = _weight_files(confinement)
         for file in files:
             tensors |= read(file)
+            if len(tensors) > _MOST_TENSORS:
+                reason = tr("it has more than {count} tensors", count=_MOST_TENSORS)
+                raise ModelFileInvalid(file=str(folder), reason=reason)
+        if not tensors:
+            raise ModelFileInvalid(file=str(folder), reason=tr("it has no tensors"))
         if has_text_part:
             tensors = {_text_name(name): tensor for name, tensor in tensors.items()}
         return cls(folder, config, unpacked_names(folder, packing, tensors), tuple(files))
@@ -122,6 +130,17 @@ class Checkpoint:
         if isinstance(value, bool) or not isinstance(value, int | float):
             reason = tr("{name} is {value}, and must be a number", name=name, value=str(value)[:40])
             raise ModelFileInvalid(file=str(self.folder / CONFIG), reason=reason)
+        return value
+
+    def factor(self, name: str, default: float | None = None) -> float:
+        """A setting that something is multiplied with, divided by or added to: above zero, and of a size that can be meant.
+
+        Raises:
+            ModelFileInvalid: it is something else, or there is neither it nor a default.
+        """
+        value = float(self.number(name, default))
+        if not 1 / _LARGEST_FACTOR <= value <= _LARGEST_FACTOR:
+            raise self.nonsense(name)
         return value
 
     def count(self, name: str, default: float | None = None, most: int = _MOST) -> int:

@@ -5,6 +5,7 @@ Read here and not by the format's library, which gives whole tensors only, and n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,8 +15,8 @@ from hearth.i18n import tr
 from hearth.model_folder.json_file import decode_json
 from hearth.quantize.checkpoint.stored_tensor import StoredTensor, bytes_of
 
-# The limit of the format's own library.
-_HEADER_MAX_BYTES = 100_000_000
+# Some hundred bytes a tensor. The format's own library takes six times as much, which would be a gigabyte in memory.
+_HEADER_MAX_BYTES = 16 << 20
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
 
@@ -47,10 +48,23 @@ def read_safetensors(file: Path) -> dict[str, StoredTensor]:
         raise ModelFileTruncated(file=str(file), actual=size, expected=begin)
     raw = decode_json(file, header, dict[str, msgspec.Raw])
     raw.pop(_METADATA, None)
-    return {
+    tensors = {
         name: _tensor(file, name, decode_json(file, bytes(entry), _Entry), begin, size)
         for name, entry in raw.items()
     }
+    _check_apart(file, tensors)
+    return tensors
+
+
+def _check_apart(file: Path, tensors: Mapping[str, StoredTensor]) -> None:
+    """No number belongs to two tensors: a small file could otherwise claim to be a huge model."""
+    end = 0
+    for tensor in sorted(tensors.values(), key=lambda tensor: tensor.offset):
+        length = bytes_of(tensor.dtype, tensor.shape) or 0
+        if length and tensor.offset < end:
+            reason = tr("its tensor “{name}” lies where another one does", name=tensor.name[:100])
+            raise ModelFileInvalid(file=str(file), reason=reason)
+        end = max(end, tensor.offset + length)
 
 
 def _tensor(file: Path, name: str, entry: _Entry, begin: int, size: int) -> StoredTensor:

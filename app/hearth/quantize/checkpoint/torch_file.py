@@ -253,6 +253,8 @@ class _Machine:
     def _step(self, opcode: str, argument: Any) -> None:
         stack, memory = self._stack, self._memory
         if opcode in _VALUES:
+            if isinstance(argument, str):
+                argument.encode()  # raises for halves of characters, which no error message could carry
             stack.append(argument)
         elif opcode in _CONSTANTS:
             stack.append(_CONSTANTS[opcode])

@@ -13,10 +13,10 @@ from hearth.i18n import tr
 from hearth.model_folder.cache_scales import channel_scales
 from hearth.quantize.decoder import Attention, Norm
 from hearth.quantize.graph.graph import CONTRIB
-from hearth.quantize.graph.linear import Writer, linear, no_factors
+from hearth.quantize.graph.linear import Writer, linear
 from hearth.quantize.graph.norms import normalize
 from hearth.quantize.graph.positions import Positions
-from hearth.quantize.weights import Factors, Tensor, VectorWeight
+from hearth.quantize.weights import Factors, Tensor, VectorWeight, no_factors
 
 # Of the operator, for a head's channels and for those of them that are rotated.
 _HEAD_STEP = 16

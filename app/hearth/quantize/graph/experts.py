@@ -12,7 +12,7 @@ import numpy as np
 from hearth.errors import ArchitectureUnsupported
 from hearth.i18n import tr
 from hearth.quantize.decoder import Activation, Experts
-from hearth.quantize.graph.linear import MatrixWeight, Writer, linear, matrix_weight
+from hearth.quantize.graph.linear import ExpertMatrix, MatrixWeight, Writer, linear, matrix_weight
 from hearth.quantize.rounding.scheme import Scheme
 from hearth.quantize.weights import FloatWeight, RoundedWeight, Source, Tensor, Woven
 
@@ -35,10 +35,12 @@ def experts(writer: Writer, name: str, source: str, part: Experts) -> str:
     flat = graph.constant("constants/experts", np.array([-1, part.count], np.int64))
     scores = graph.node("Reshape", [router, flat], f"{name}.gate/Reshape")
     gate_up = Woven(writer.matrix(part.gate), writer.matrix(part.up))
-    weights = [
-        _weight(writer, f"{name}.experts.{matrix_name}", matrix, part.count)
-        for matrix_name, matrix in (("gate_up_proj", gate_up), ("down_proj", writer.matrix(part.down)))
-    ]
+    matrices = {
+        f"{name}.experts.gate_up_proj": ExpertMatrix(source, gate_up),
+        f"{name}.experts.down_proj": ExpertMatrix("", writer.matrix(part.down)),
+    }
+    writer.expert_matrices.update(matrices)
+    weights = [_weight(writer, module, known.matrix, part.count) for module, known in matrices.items()]
     for weight in weights:
         graph.weight(weight)
     first, second = weights

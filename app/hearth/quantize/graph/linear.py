@@ -37,12 +37,21 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertMatrix:
+    """Of all experts of a layer; `source` is the tensor that it meets, or empty where the operator does not show that."""
+
+    source: str
+    matrix: Source
+
+
+@dataclass(frozen=True, slots=True)
 class Writer:
     """What every part of the graph is written with.
 
     Attributes:
         found: what calibration has found; weights are made with what is there then.
-        products: every product with a matrix of the checkpoint, by its module's name.
+        products: every product whose matrix is kept as the recipe wants it, by its module's name.
+        expert_matrices: those of experts, likewise.
         keeps_packed: whether matrices that the checkpoint has as integers stay so; else they become floats.
         float_type: of what flows through the graph, of TensorProto.
     """
@@ -52,6 +61,7 @@ class Writer:
     recipe: Recipe
     found: Findings = field(default_factory=Findings)
     products: dict[str, Product] = field(default_factory=dict)
+    expert_matrices: dict[str, ExpertMatrix] = field(default_factory=dict)
     keeps_packed: bool = True
 
     @property
@@ -64,10 +74,6 @@ class Writer:
 
     def matrix(self, parts: tuple[Rows, ...]) -> Matrix:
         return Matrix(self.checkpoint, parts)
-
-
-def no_factors() -> None:
-    """All are 1."""
 
 
 def linear(
@@ -85,7 +91,8 @@ def linear(
         folds: where the recipe scales: what its columns are multiplied and its rows divided by.
     """
     plain = writer.matrix(parts)
-    writer.products[name] = Product(source, plain)
+    if scheme is None:
+        writer.products[name] = Product(source, plain)
     is_folded = folds is not None and writer.recipe.is_scaled and packed_scheme(plain) is None
     matrix = Folded(plain, *folds) if folds is not None and is_folded else plain
     weight = matrix_weight(writer, name, matrix, scheme)

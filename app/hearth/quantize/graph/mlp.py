@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hearth.quantize.decoder import Activation, Mlp
-from hearth.quantize.graph.linear import Writer, linear, no_factors
+from hearth.quantize.graph.linear import Writer, linear
+from hearth.quantize.weights import no_factors
 
 
 def mlp(writer: Writer, name: str, source: str, part: Mlp, norm: str) -> str:

@@ -8,6 +8,7 @@ slices of the vocabulary. The layers are pieces of the whole float32 graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from onnx import TensorProto
@@ -47,7 +48,9 @@ class LayeredReference:
         self._windows = [window[:-1] for window in windows]
         self._threads = threads
         self._name = checkpoint.name
-        self._graph = decoder_graph(decoder, checkpoint, FLOAT32)
+        # Cosines and sines for no more tokens than are read: for a million they would take gigabytes.
+        short = replace(decoder, context_length=max(map(len, windows)))
+        self._graph = decoder_graph(short, checkpoint, FLOAT32)
         places, _ = lay_out(self._graph.weights)
         self._model = self._graph.model(places)
         self._weights = {tensor.name: weight for weight in self._graph.weights for tensor in weight.tensors}

@@ -11,8 +11,9 @@ from hearth.errors import HearthError
 from hearth.models.entry import ModelEntry
 from hearth.services.benchmark.figures import Figure, What
 from hearth.services.benchmark.side import SHORT_PROMPT
+from hearth.services.fit_check import LEAST_WRITTEN
 from hearth.services.model_fit import Fits
-from hearth.services.shown_speed import LEAST_WRITTEN, Measured, keep_shown
+from hearth.services.shown_speed import Measured, keep_shown
 
 log = logging.getLogger(__name__)
 
