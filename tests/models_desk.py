@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
+from hands import Hands
 from hearth.services.events import ModelState
 from hearth.services.hearth import Hearth
 from hearth.services.model_overview import ModelOverview
 from hearth.ui.main_window import MainWindow
 from hearth.ui.models.models_window import ModelsWindow
 
-PATIENCE = 30_000  # milliseconds; only a hang lasts that long
 
-
-class ModelsDesk:
+class ModelsDesk(Hands):
     """What a person does with the window, and what they see."""
 
     def __init__(self, main: MainWindow, qtbot: QtBot) -> None:
@@ -47,15 +44,8 @@ class ModelsDesk:
     def names(self) -> list[str]:
         return self.window.list.rows.names()
 
-    def wait(self, condition: Callable[[], object]) -> None:
-        self.qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
-
     def wait_state(self, name: str, state: ModelState) -> None:
         self.wait(lambda: self.window.list.rows.status(name).state is state)
-
-    def activate(self) -> None:
-        self.window.activateWindow()
-        self.wait(self.window.isActiveWindow)
 
     def show(self, name: str) -> None:
         """Click the model's row."""
@@ -67,22 +57,7 @@ class ModelsDesk:
 
     def click(self, button: QWidget) -> None:
         self.wait(button.isVisible)  # what has just been made is shown a moment later
-        assert button.isEnabled(), f"{button} cannot be pressed"
-        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-    def key(
-        self,
-        key: Qt.Key,
-        modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
-        widget: QWidget | None = None,
-    ) -> None:
-        self.qtbot.keyClick(widget or QApplication.focusWidget() or self.window, key, modifier)
-
-    def type(self, text: str) -> None:
-        """Type into whatever has the focus."""
-        widget = QApplication.focusWidget()
-        assert widget is not None, "nothing has the focus"
-        self.qtbot.keyClicks(widget, text)
+        super().click(button)
 
     def wait_said(self, text: str) -> None:
         """Wait until the toast says that."""

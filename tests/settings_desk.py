@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,14 +11,13 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from hands import Hands
 from hearth.config import Config, load_config
 from hearth.services.hearth import Hearth
 from hearth.ui.settings.choice_box import ChoiceBox
 from hearth.ui.settings.settings_dialog import SettingsDialog
 from hearth.ui.tasks import Tasks
 from hearth.ui.worker_thread import qt_thread
-
-PATIENCE = 30_000  # milliseconds; only a hang lasts that long
 
 
 @contextmanager
@@ -35,7 +34,7 @@ def open_desk(qtbot: QtBot) -> Iterator[Desk]:
         hearth.close()
 
 
-class Desk:
+class Desk(Hands):
     """What a person does with the dialog, and what is kept of it."""
 
     def __init__(self, hearth: Hearth, tasks: Tasks, qtbot: QtBot) -> None:
@@ -46,16 +45,15 @@ class Desk:
         hearth.settings_changed.subscribe(self.told.append)
         self.dialog = self.open()
 
+    @property
+    def window(self) -> SettingsDialog:
+        return self.dialog
+
     def open(self, text_size: float = 1.0) -> SettingsDialog:
         self.dialog = SettingsDialog(self.hearth, self.tasks, text_size)
         self.dialog.show()
         self.activate()
         return self.dialog
-
-    def activate(self) -> None:
-        """Bring the dialog to the front; the offscreen platform does not do it when what lay over it closes."""
-        self.dialog.activateWindow()
-        self.wait(self.dialog.isActiveWindow)
 
     def close(self) -> None:
         """Close by the button, as a user does, and let go."""
@@ -68,9 +66,6 @@ class Desk:
         self.close()
         return self.open()
 
-    def wait(self, condition: Callable[[], object]) -> None:
-        self.qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
-
     def settle(self) -> None:
         """Wait until everything that was asked for is done."""
         done: list[Any] = []
@@ -80,21 +75,6 @@ class Desk:
     def kept(self) -> Config:
         """What stands in the settings file."""
         return load_config()
-
-    def click(self, button: QWidget) -> None:
-        assert button.isVisible(), f"{button.objectName() or button} cannot be seen"
-        assert button.isEnabled(), f"{button.objectName() or button} cannot be pressed"
-        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-    def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-        widget = QApplication.focusWidget()
-        assert widget is not None, "nothing has the keyboard"
-        self.qtbot.keyClick(widget, key, modifier)
-
-    def type(self, text: str) -> None:
-        widget = QApplication.focusWidget()
-        assert widget is not None, "nothing has the keyboard"
-        self.qtbot.keyClicks(widget, text)
 
     def choose(self, box: ChoiceBox, text: str) -> None:
         """Open the box, go to `text` with the arrow keys and take it with Enter."""

@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QTextEdit,
-    QWidget,
 )
 from pytestqt.qtbot import QtBot
 
+from hands import PATIENCE, Hands
 from hearth.conversations.message import Message, MessageStatus, Role
 from hearth.conversations.store import ConversationStore
 from hearth.home import ensure_home
@@ -40,15 +40,13 @@ from hearth.ui.qt_language import use_qt_language
 from hearth.ui.welcome.controller import WELCOMED
 from hearth.ui.worker_thread import qt_thread
 
-PATIENCE = 30_000  # milliseconds; only a hang lasts that long
-
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """The offscreen platform complains of every pop-up that it cannot raise or grab the keyboard."""
     item.add_marker(pytest.mark.qt_log_ignore("This plugin does not support", extend=True))
 
 
-class Hand:
+class Hand(Hands):
     """What a person does with the window, and what they see."""
 
     def __init__(self, window: MainWindow, qtbot: QtBot) -> None:
@@ -59,33 +57,6 @@ class Hand:
         """Close as the user does, and wait until everything has ended."""
         self.window.close()
         self.wait(self.window.is_closed)
-
-    def wait(self, condition: Callable[[], object]) -> None:
-        self.qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
-
-    def click(self, button: QWidget) -> None:
-        assert button.isVisible(), f"{button.objectName() or button} cannot be seen"
-        assert button.isEnabled(), f"{button.objectName() or button} cannot be pressed"
-        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-    def key(
-        self,
-        key: Qt.Key,
-        modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
-        widget: QWidget | None = None,
-    ) -> None:
-        self.qtbot.keyClick(widget or QApplication.focusWidget() or self.window, key, modifier)
-
-    def type(self, text: str) -> None:
-        """Type into whatever has the focus."""
-        widget = QApplication.focusWidget()
-        assert widget is not None, "nothing has the focus"
-        self.qtbot.keyClicks(widget, text)
-
-    def activate(self) -> None:
-        """Bring the window to the front; the offscreen platform does not do it when a dialog closes."""
-        self.window.activateWindow()
-        self.wait(self.window.isActiveWindow)
 
     def choose_folder(self, folder: Path) -> None:
         """Answer the folder chooser that is open."""

@@ -9,14 +9,15 @@ import pytest
 import shiboken6
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from PySide6.QtGui import QTextCursor
-from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit, QTreeWidgetItem, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit, QTreeWidgetItem
 from pytestqt.qtbot import QtBot
 
+from hands import Hands
 from hearth import i18n
 from hearth.help import read_help
 from hearth.ui import help_window, theme
+from hearth.ui.colours import DARK, LIGHT
 from hearth.ui.help_window import HelpWindow
-from hearth.ui.theme import DARK, LIGHT
 
 CONTENTS = """
 [[group]]
@@ -60,7 +61,7 @@ def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(help_window, "read_help", lambda language: read_help(language, folder=folder))
 
 
-class Reader:
+class Reader(Hands):
     """What a reader does with the window."""
 
     def __init__(self, window: HelpWindow, qtbot: QtBot) -> None:
@@ -69,14 +70,6 @@ class Reader:
 
     def on(self, page_id: str) -> bool:
         return self.window.page is not None and self.window.page.id == page_id
-
-    def click(self, button: QWidget) -> None:
-        assert button.isVisible()
-        assert button.isEnabled()
-        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-    def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-        self.qtbot.keyClick(QApplication.focusWidget() or self.window, key, modifier)
 
     def search(self, words: str) -> None:
         self.key(Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)

@@ -14,6 +14,7 @@ from hearth import i18n
 from hearth.conversations.message import MessageStatus
 from hearth.errors import ModelFolderMissing
 from hearth.ui import theme
+from hearth.ui.colours import DARK
 
 OpenWindow = Callable[..., Any]
 
@@ -226,8 +227,8 @@ def test_following_the_system_again_changes_the_language(hand: Any, monkeypatch:
 def test_the_theme_changes_at_once(hand: Any) -> None:
     change(hand, theme="dark")
     hand.wait(lambda: theme.theme().dark)
-    assert hand.window.palette().window().color().name() == theme.DARK.window
-    assert theme.DARK.window in hand.window.styleSheet()
+    assert hand.window.palette().window().color().name() == DARK.window
+    assert DARK.window in hand.window.styleSheet()
     change(hand, theme="light")
     hand.wait(lambda: not theme.theme().dark)
 

@@ -17,9 +17,10 @@ from hearth.model_folder.quality import Estimate, Evaluation, Measured, QualityR
 from hearth.model_folder.speed import SpeedReport
 from hearth.models.registry import ModelRegistry
 from hearth.services.events import ModelState
+from hearth.ui.colours import DARK
 from hearth.ui.elided_label import ElidedLabel
 from hearth.ui.models.model_rows import Order
-from hearth.ui.theme import DARK, theme
+from hearth.ui.theme import theme
 from models_desk import ModelsDesk
 
 QUALITY = QualityReport(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from hearth.errors import HearthError
+
+LEAST_WRITTEN: Final = 32
+"""Tokens; shorter answers are over before their speed shows."""
 
 
 class FinishReason(StrEnum):

@@ -25,7 +25,7 @@ from hearth.models import names
 from hearth.models.copying import CancelledCallback, ProgressCallback
 from hearth.models.entry import ModelEntry, RemovedModel, is_model, own_manifest, read_entry
 from hearth.models.gate import Gate
-from hearth.models.hub.names_on_the_way import check_not_on_the_way
+from hearth.models.hub.names_on_the_way import check_not_on_the_way, names_on_the_way
 from hearth.models.manifest_changes import changing_manifests
 from hearth.models.remote_keys import delete_key
 from hearth.models.source import verify_files
@@ -335,6 +335,10 @@ class KeptModels:
     def taken(self) -> set[str]:
         """Every name and alias."""
         return {name for entry in self.list() for name in (entry.name, *entry.aliases)}
+
+    def taken_names(self) -> set[str]:
+        """Every name and alias of a model that is here, or on its way."""
+        return self.taken() | names_on_the_way(self.root).keys()
 
     def check_free(self, name: str) -> None:
         """Raise ModelNameInvalid or ModelNameTaken for a name that a new model cannot have."""

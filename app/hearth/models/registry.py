@@ -25,7 +25,6 @@ from hearth.models import names
 from hearth.models.built_in import built_in_entries, built_in_folders
 from hearth.models.copying import SPARE_BYTES, CancelledCallback, ProgressCallback, Transfer
 from hearth.models.entry import ModelEntry, RemovedModel, read_entry
-from hearth.models.hub.names_on_the_way import taken_names
 from hearth.models.kept_models import KeptModels
 from hearth.models.models_root import check_models_folder
 from hearth.models.source import naming_path, open_source, take
@@ -51,7 +50,7 @@ class ModelRegistry(KeptModels):
 
     def suggest_name(self, path: Path) -> str:
         """A free name for the model in that folder or file."""
-        return names.suggest_name(naming_path(_resolved(path)), taken_names(self))
+        return names.suggest_name(naming_path(_resolved(path)), self.taken_names())
 
     def import_folder(
         self,

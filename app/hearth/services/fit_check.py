@@ -6,18 +6,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Thread
-from typing import Final
 
 from hearth.config import Config
-from hearth.engine.outputs import RequestOutput, Usage
+from hearth.engine.outputs import LEAST_WRITTEN, RequestOutput, Usage
 from hearth.errors import HearthError
 from hearth.services.benchmark.private_memory import private_bytes
 from hearth.services.model_worker import ModelWorker
 
 log = logging.getLogger(__name__)
-
-# Shorter answers are over before their speed shows.
-LEAST_WRITTEN: Final = 32
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
 from hearth.models.hub.download_folder import DownloadFolder, DownloadFolders
 from hearth.models.hub.download_job import DownloadJob, Failure
 from hearth.models.hub.install_folder import InstallFolder, InstallFolders, InstallNote, Wanted
-from hearth.models.hub.names_on_the_way import check_not_on_the_way, taken_names
+from hearth.models.hub.names_on_the_way import check_not_on_the_way
 from hearth.models.names import free_name
 from hearth.models.registry import ModelEntry, ModelRegistry
 from hearth.models.workspace import DOWNLOADS, INSTALLS
@@ -94,7 +94,7 @@ class InstallNotes:
             QuantizeBusy: somebody quantizes a model of that name.
         """
         load_built_in_recipe(recipe)
-        name = name or free_name(PurePosixPath(repository).name, taken_names(self._models))
+        name = name or free_name(PurePosixPath(repository).name, self._models.taken_names())
         folder = self.folders.of(name)
         self._models.check_free(name)
         check_not_on_the_way(self._models.root, name, folder.id)

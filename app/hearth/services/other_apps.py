@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hearth.errors import FoundModelUnknown, FoundModelUnquantized
 from hearth.models.copying import CancelledCallback, ProgressCallback
-from hearth.models.hub.names_on_the_way import taken_names
 from hearth.models.names import free_name
 from hearth.models.other_apps.finder import find_models
 from hearth.models.other_apps.found_model import Format, FoundModel
@@ -72,7 +71,7 @@ def add(
         raise FoundModelUnquantized(name=model.name, path=str(model.path))
     entry = registry.import_folder(
         model.path,
-        name=name or free_name(model.good_name, taken_names(registry)),
+        name=name or free_name(model.good_name, registry.taken_names()),
         in_place=True,
         progress=progress,
         cancelled=cancelled,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hearth.engine.host.protocol import ModelInfo
+from hearth.engine.outputs import LEAST_WRITTEN
 from hearth.model_folder.digest import files_digest, model_digest
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.gguf_file import read_gguf
@@ -13,7 +14,6 @@ from hearth.models.entry import ModelEntry
 from hearth.models.experience import Shown, write_experience
 from hearth.models.fit import Correction
 from hearth.models.source import model_file
-from hearth.services.fit_check import LEAST_WRITTEN
 from hearth.services.model_fit import Fits, experience_file
 
 _PROCESSOR = "CPUExecutionProvider"

@@ -131,7 +131,7 @@ class MainWindow(WindowFrame):
             return
         self.bridge = UiBridge(hearth, self)
         self.answers = LiveAnswers(hearth, self.bridge, self.tasks)
-        LiveSettings(hearth, self)
+        LiveSettings(hearth, self.bridge, self.tasks, self, chat=lambda: self.chat, rebuild=self.rebuild)
         self.add_model = AddModelController(hearth, self.bridge, self.tasks, self)
         self.add_model.chat_wanted.connect(self._chat_with)
         self.add_model.help_wanted.connect(lambda: self.open_help("bigger-model"))
@@ -171,7 +171,7 @@ class MainWindow(WindowFrame):
         if hearth is None or self._closing:
             return
         self.setUpdatesEnabled(False)
-        where = note_whereabouts(self)
+        where = note_whereabouts(self, self.chat, self.welcome)
         self.conversations.close()
         for old in (self.chat, self.welcome, self.toast):
             old.deleteLater()
@@ -179,7 +179,7 @@ class MainWindow(WindowFrame):
         self._apply_state()
         self._connect_frame()
         self._put_to_work(hearth, welcomed=True)
-        go_back(self, where)
+        go_back(self, self.chat, self.welcome, self.tasks, where)
 
     @Slot()
     def open_help(self, page: str | None = None) -> None:

@@ -11,7 +11,10 @@ from PySide6.QtWidgets import QApplication, QWidget
 from hearth.conversations.message import ConversationSettings
 
 if TYPE_CHECKING:
-    from hearth.ui.main_window import MainWindow
+    from hearth.ui.chat_controller import ChatController
+    from hearth.ui.tasks import Tasks
+    from hearth.ui.welcome.controller import WelcomeController
+    from hearth.ui.window_frame import WindowFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,43 +48,45 @@ class Whereabouts:
     focus: str
 
 
-def note_whereabouts(window: MainWindow) -> Whereabouts:
+def note_whereabouts(window: WindowFrame, chat: ChatController, welcome: WelcomeController) -> Whereabouts:
     """Where the user is in a window on an open Hearth."""
     window.panel.flush()
     focus = QApplication.focusWidget()
-    session = window.session
+    session = chat.session
     return Whereabouts(
         conversation_id=session.conversation.id if session.conversation else None,
         settings=session.settings,
         draft=window.composer.text(),
         edits=window.view.edits(),
         place=window.view.reading_place(),
-        last_model=window.models.last,
-        deleted=tuple(window.conversations.deleted),
+        last_model=chat.models.last,
+        deleted=tuple(chat.conversations.deleted),
         banner=not window.banner.isHidden(),
-        welcome_page=window.welcome.page(),
+        welcome_page=welcome.page(),
         columns=window.splitter.saveState(),
         focus=focus.objectName() if focus is not None and focus.window() is window else "",
     )
 
 
-def go_back(window: MainWindow, where: Whereabouts) -> None:
+def go_back(
+    window: WindowFrame, chat: ChatController, welcome: WelcomeController, tasks: Tasks, where: Whereabouts
+) -> None:
     """Lead the widgets and controllers, which are new, to where the user was; what is stored is read again."""
     window.splitter.restoreState(where.columns)
     if not where.banner:
         window.banner.hide()
-    window.models.start(where.last_model)
-    window.conversations.deleted.extend(where.deleted)
-    window.conversations.refresh()
+    chat.models.start(where.last_model)
+    chat.conversations.deleted.extend(where.deleted)
+    chat.conversations.refresh()
     if where.conversation_id:
-        window.session.open(where.conversation_id)
+        chat.session.open(where.conversation_id)
     else:
-        window.session.new_chat()
-        window.session.set_settings(where.settings)
+        chat.session.new_chat()
+        chat.session.set_settings(where.settings)
         window.panel.show_settings(where.settings)
     window.composer.set_text(where.draft)
     if where.welcome_page is not None:
-        window.welcome.show(where.welcome_page)
+        welcome.show(where.welcome_page)
 
     def settle(_: None) -> None:
         for message_id, text in where.edits.items():
@@ -94,4 +99,4 @@ def go_back(window: MainWindow, where: Whereabouts) -> None:
         window.setUpdatesEnabled(True)
 
     # What was asked for above comes first.
-    window.tasks.run(lambda: None, owner=window).success(settle)
+    tasks.run(lambda: None, owner=window).success(settle)

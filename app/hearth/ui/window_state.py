@@ -33,7 +33,7 @@ class WindowState:
 
 def restore(window: QMainWindow, splitter: QSplitter) -> WindowState:
     """Put the window where it was; Qt moves it onto a screen where its own is gone."""
-    settings = _settings()
+    settings = window_file()
     window.resize(*_fitting(*_DEFAULT_SIZE))
     geometry = settings.value("geometry")
     if isinstance(geometry, QByteArray):
@@ -51,7 +51,7 @@ def restore(window: QMainWindow, splitter: QSplitter) -> WindowState:
 
 def save(window: QMainWindow, splitter: QSplitter, state: WindowState) -> None:
     """Remember all that `restore` restores; a home that cannot be written to is reported elsewhere."""
-    settings = _settings()
+    settings = window_file()
     settings.setValue("geometry", window.saveGeometry())
     settings.setValue("splitter", splitter.saveState())
     settings.setValue("sidebar", "true" if state.sidebar else "false")
@@ -60,7 +60,8 @@ def save(window: QMainWindow, splitter: QSplitter, state: WindowState) -> None:
     settings.sync()
 
 
-def _settings() -> QSettings:
+def window_file() -> QSettings:
+    """The small file; each window has keys of its own in it."""
     return QSettings(str(paths.home() / "window.ini"), QSettings.Format.IniFormat)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Template
 from typing import Final
 
-from hearth.ui.theme import Colours
+from hearth.ui.colours import Colours
 
 
 def window_style(colours: Colours) -> str:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hearth.errors import ModelNameOnItsWay
 from hearth.models.hub.choices import Format
 from hearth.models.hub.download_folder import DownloadFolders
 from hearth.models.hub.install_folder import InstallFolders
 from hearth.models.workspace import DOWNLOADS, INSTALLS
-
-if TYPE_CHECKING:
-    from hearth.models.kept_models import KeptModels
 
 
 def names_on_the_way(models: Path) -> dict[str, str]:
@@ -23,11 +19,6 @@ def names_on_the_way(models: Path) -> dict[str, str]:
         if job.format is not Format.CHECKPOINT
     }
     return names | {note.name: folder.id for folder, note in InstallFolders(models / INSTALLS).list()}
-
-
-def taken_names(models: KeptModels) -> set[str]:
-    """Every name and alias of a model that is here, or on its way."""
-    return models.taken() | names_on_the_way(models.root).keys()
 
 
 def check_not_on_the_way(models: Path, name: str, own: str = "") -> None:

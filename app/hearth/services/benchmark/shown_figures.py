@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from hearth.config import Config
 from hearth.engine.host.protocol import ModelInfo
+from hearth.engine.outputs import LEAST_WRITTEN
 from hearth.errors import HearthError
 from hearth.models.entry import ModelEntry
 from hearth.services.benchmark.figures import Figure, What
 from hearth.services.benchmark.side import SHORT_PROMPT
-from hearth.services.fit_check import LEAST_WRITTEN
 from hearth.services.model_fit import Fits
 from hearth.services.shown_speed import Measured, keep_shown
 

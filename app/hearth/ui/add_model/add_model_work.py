@@ -63,10 +63,9 @@ class AddModelWork:
         hearth = self._hearth
 
         def job() -> ModelForms:
-            from hearth.models.hub.names_on_the_way import taken_names
             from hearth.services.model_advice import forms_of
 
-            return forms_of(source, self._fits(), taken_names(hearth.models), wait=self._wait)
+            return forms_of(source, self._fits(), hearth.models.taken_names(), wait=self._wait)
 
         return self._run(job, "look")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import (
@@ -17,7 +16,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     QShowEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QToolButton, QWidget
 
 from hearth.conversations.message import Message
 from hearth.i18n import tr
@@ -29,26 +28,16 @@ from hearth.ui.chat.heights import Heights
 from hearth.ui.chat.lines import FailedLine
 from hearth.ui.chat.message_editor import MessageEditor
 from hearth.ui.chat.message_item import MessageItem, Row, RowKind
+from hearth.ui.chat.message_menu import message_menu
+from hearth.ui.chat.row_places import AROUND, BETWEEN, TOP, Anchor, Placed, RowPlaces
 from hearth.ui.chat.row_widgets import RowWidget, RowWidgets, bind_row, tab_stops
 from hearth.ui.chat.selection import SELECTABLE, Selection
 from hearth.ui.chat.tab_order import Stop, TabOrder
 from hearth.ui.chat.text_block import TextBlock
 from hearth.ui.theme import Space, colour, icon, theme
 
-TOP = Space.XL  # pixels above the first message
-BETWEEN = Space.M  # pixels under each message
-AROUND = 160  # pixels beyond the viewport for which there are widgets
 COSTLY = 0.006  # seconds; after a dearer update the next one waits
 PATIENCE = 3  # times what the update took
-
-
-class _Placed(NamedTuple):
-    """A row and where it is: `y` is its upper edge in the viewport, with its gap."""
-
-    item: int
-    row: int
-    y: int
-    height: int
 
 
 class ChatView(QAbstractScrollArea):
@@ -82,8 +71,9 @@ class ChatView(QAbstractScrollArea):
         self._items: list[MessageItem] = []
         self._by_id: dict[str, int] = {}
         self._heights = Heights()
-        self._anchor: tuple[int, int, int] | None = None  # item, row, y of its upper edge
-        self._placed: list[_Placed] = []
+        self._anchor: Anchor | None = None
+        self._placed: list[Placed] = []
+        self._places = RowPlaces(self._items, self._open, self._measure)
         self._owners: dict[QWidget, tuple[MessageItem, Row]] = {}
         self._widgets = RowWidgets(self.viewport(), self._connect)
         self._selection = Selection()
@@ -229,11 +219,11 @@ class ChatView(QAbstractScrollArea):
         self.following = True
         self._layout()
 
-    def reading_place(self) -> tuple[int, int, int] | None:
+    def reading_place(self) -> Anchor | None:
         """Where the reader is, for `go_to`; None at the end, which is followed."""
         return None if self.following else self._anchor
 
-    def go_to(self, place: tuple[int, int, int]) -> None:
+    def go_to(self, place: Anchor) -> None:
         """Go back to a place in the same conversation."""
         if place[0] < len(self._items):
             self.following = False
@@ -298,69 +288,13 @@ class ChatView(QAbstractScrollArea):
             return
         self._laying_out = True
         try:
-            self._placed = self._find_places() if self._items else []
+            self._placed = self._places.find(
+                self.viewport().height(), None if self.following else self._anchor
+            )
             self._put_widgets()
             self._set_scroll_bar()
         finally:
             self._laying_out = False
-
-    def _find_places(self) -> list[_Placed]:
-        last = len(self._items) - 1
-        height = self.viewport().height()
-        if not self.following and self._anchor is not None:
-            item, row, y = self._anchor
-            item = min(item, last)
-            self._open(item)
-            row = min(row, len(self._items[item].rows) - 1)
-            places = self._up(item, row, y) + self._down(item, row, y)
-            if (places[0].item, places[0].row) == (0, 0) and places[0].y > TOP:
-                return self._down(0, 0, TOP)
-            end = places[-1]
-            if (end.item, end.row) != (last, len(self._items[last].rows) - 1) or (
-                end.y + end.height + BETWEEN >= height
-            ):
-                return places
-        self._open(last)
-        places = self._up(last, len(self._items[last].rows), height - BETWEEN)
-        if (places[0].item, places[0].row) == (0, 0) and places[0].y > TOP:
-            return self._down(0, 0, TOP)
-        return places
-
-    def _down(self, item: int, row: int, y: int) -> list[_Placed]:
-        """The rows from `row` at `y` on."""
-        limit = self.viewport().height() + AROUND
-        places: list[_Placed] = []
-        while item < len(self._items) and (y < limit or not places):
-            self._open(item)
-            while row < len(self._items[item].rows) and (y < limit or not places):
-                height = self._measure(item, row)
-                places.append(_Placed(item, row, y, height))
-                y += height
-                row += 1
-            if row < len(self._items[item].rows):
-                break
-            y += BETWEEN
-            item, row = item + 1, 0
-        return places
-
-    def _up(self, item: int, row: int, y: int) -> list[_Placed]:
-        """The rows before `row`, whose upper edge is at `y`; first to last."""
-        places: list[_Placed] = []
-        while y > -AROUND or not places:
-            if row == 0:
-                if item == 0:
-                    break
-                item -= 1
-                y -= BETWEEN
-                self._open(item)
-                row = len(self._items[item].rows)
-                continue
-            row -= 1
-            height = self._measure(item, row)
-            y -= height
-            places.append(_Placed(item, row, y, height))
-        places.reverse()
-        return places
 
     def _open(self, index: int) -> None:
         item = self._items[index]
@@ -451,7 +385,7 @@ class ChatView(QAbstractScrollArea):
             self._anchor = self._look_up(bar.value())
         self._layout()
 
-    def _look_up(self, value: int) -> tuple[int, int, int]:
+    def _look_up(self, value: int) -> Anchor:
         """The row at the upper edge when the scroll bar stands at `value`."""
         item = self._heights.at(value - TOP)
         self._open(item)
@@ -642,21 +576,18 @@ class ChatView(QAbstractScrollArea):
         if place is None:
             return
         item = self._items[place.item]
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        selected = self._selection.text()
-        copy = menu.addAction(tr("Copy"))
-        copy.setEnabled(bool(selected))
-        copy.triggered.connect(lambda: self._copy(selected))
         widget = item.rows[place.row].widget
         link = (
             widget.anchorAt(widget.mapFromGlobal(event.globalPos())) if isinstance(widget, TextBlock) else ""
         )
-        if link:
-            menu.addAction(tr("Copy link")).triggered.connect(lambda: self._copy(link))
-        menu.addAction(tr("Copy message")).triggered.connect(lambda: self._copy(item.source))
-        menu.addSeparator()
-        menu.addAction(tr("Select message")).triggered.connect(lambda: self._selection.select_all(item))
+        menu = message_menu(
+            self,
+            selected=self._selection.text(),
+            link=link,
+            source=item.source,
+            copy=self._copy,
+            select=lambda: self._selection.select_all(item),
+        )
         menu.popup(event.globalPos())
 
     # Keyboard

@@ -6,12 +6,10 @@ from math import ceil
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
-    QContextMenuEvent,
     QEnterEvent,
     QFontMetricsF,
     QGuiApplication,
     QKeyEvent,
-    QMouseEvent,
     QPainter,
     QPaintEvent,
     QPalette,
@@ -37,6 +35,7 @@ from PySide6.QtWidgets import (
 
 from hearth.i18n import tr
 from hearth.ui.chat.chat_style import ChatStyle
+from hearth.ui.chat.dragged_text import DraggedText
 from hearth.ui.chat.highlight import LEXERS, PAGE_LINES, colour_page
 from hearth.ui.chat.markdown import Block
 from hearth.ui.theme import Space, colour, icon
@@ -64,15 +63,8 @@ class _EvenLines(QPlainTextDocumentLayout):
         return rect
 
 
-class CodeLines(QPlainTextEdit):
-    """The lines of code; the chat view decides which of them it shows.
-
-    Signals:
-        pressed, dragged: as of a `TextBlock`.
-    """
-
-    pressed = Signal()
-    dragged = Signal(QPoint)
+class CodeLines(DraggedText, QPlainTextEdit):
+    """The lines of code; the chat view decides which of them it shows."""
 
     def __init__(self, style: ChatStyle, parent: QWidget) -> None:
         super().__init__(parent)
@@ -122,19 +114,6 @@ class CodeLines(QPlainTextEdit):
         event.ignore()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        event.ignore()
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        super().mousePressEvent(event)
-        if event.button() == Qt.MouseButton.LeftButton:
-            self.pressed.emit()
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        super().mouseMoveEvent(event)
-        if event.buttons() & Qt.MouseButton.LeftButton:
-            self.dragged.emit(event.globalPosition().toPoint())
-
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         event.ignore()
 
 

@@ -6,7 +6,6 @@ from math import ceil
 
 from PySide6.QtCore import QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import (
-    QContextMenuEvent,
     QEnterEvent,
     QKeyEvent,
     QMouseEvent,
@@ -18,25 +17,22 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QTextBrowser, QTextEdit, QWidget
 
 from hearth.ui.chat.chat_style import ChatStyle
+from hearth.ui.chat.dragged_text import DraggedText
 from hearth.ui.chat.markdown_html import may_follow
 from hearth.ui.theme import colour
 
 
-class TextBlock(QTextBrowser):
+class TextBlock(DraggedText, QTextBrowser):
     """One block of rich text in the chat view.
 
     Signals:
         entered: the mouse came in.
         link_clicked: a web or mail link was clicked.
-        pressed: the left mouse button went down.
-        dragged: the mouse moved with that button down; its place on the screen.
         left_by_key: Tab (True) or Shift+Tab found no further link.
     """
 
     entered = Signal()
     link_clicked = Signal(str)
-    pressed = Signal()
-    dragged = Signal(QPoint)
     left_by_key = Signal(bool)
 
     def __init__(self, style: ChatStyle, parent: QWidget) -> None:
@@ -119,16 +115,6 @@ class TextBlock(QTextBrowser):
         else:
             event.ignore()
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        super().mousePressEvent(event)
-        if event.button() == Qt.MouseButton.LeftButton:
-            self.pressed.emit()
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        super().mouseMoveEvent(event)
-        if event.buttons() & Qt.MouseButton.LeftButton:
-            self.dragged.emit(event.globalPosition().toPoint())
-
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
         event.accept()
@@ -151,9 +137,6 @@ class TextBlock(QTextBrowser):
         if self.hasFocus() and stayed:  # backwards, Qt finds the first link again and again
             self.left_by_key.emit(forward)
         return done
-
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        event.ignore()
 
     def scrollContentsBy(self, _dx: int, _dy: int) -> None:
         """The whole block is always in view."""

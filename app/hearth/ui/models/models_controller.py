@@ -9,7 +9,6 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from hearth.errors import HearthError, MeasuringCancelled, ModelNotFound, VerifyCancelled
 from hearth.i18n import tr
-from hearth.models.hub.names_on_the_way import taken_names
 from hearth.models.names import clean_name, free_name
 from hearth.services.events import ModelState, ModelStatus
 from hearth.services.model_manager import ModelManager
@@ -325,7 +324,7 @@ class ModelsController(QObject):
         installs = self.hearth.installs
 
         def begin() -> str:
-            name = free_name(model.good_name, taken_names(self.hearth.models))
+            name = free_name(model.good_name, self.hearth.models.taken_names())
             status = installs.add_checkpoint(model.path, name)
             installs.start()
             return status.name

@@ -5,7 +5,8 @@ from __future__ import annotations
 from string import Template
 from typing import Final
 
-from hearth.ui.theme import Colours, FontSize, font
+from hearth.ui.colours import Colours
+from hearth.ui.theme import FontSize, font
 
 
 def models_style(colours: Colours, scale: float) -> str:

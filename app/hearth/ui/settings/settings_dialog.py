@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from PySide6.QtCore import QSettings, QSize, Qt, QUrl, Signal, Slot
+from PySide6.QtCore import QSize, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -43,6 +43,7 @@ from hearth.ui.settings.page import SettingsPage
 from hearth.ui.tasks import Tasks
 from hearth.ui.theme import FontSize, Space, font
 from hearth.ui.vertical_scroll import vertical_scroll
+from hearth.ui.window_state import window_file
 from hearth.ui.wording import error_text
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class SettingsDialog(QDialog):
         for key in QKeySequence.keyBindings(QKeySequence.StandardKey.Close):
             QShortcut(key, self, self.close)
         theme.theme().changed.connect(self._tint)
-        settings = _window_settings()
+        settings = window_file()
         size = settings.value("settings_size")
         self.resize((size if isinstance(size, QSize) else _SIZE).boundedTo(self.screen().availableSize()))
         self.show_page(str(settings.value("settings_page", GeneralPage.key)))
@@ -111,7 +112,7 @@ class SettingsDialog(QDialog):
         if self._writing:
             self._closing = result
             return
-        settings = _window_settings()
+        settings = window_file()
         settings.setValue("settings_page", self.page)
         settings.setValue("settings_size", self.size())
         settings.sync()
@@ -267,8 +268,3 @@ class SettingsDialog(QDialog):
         of_the_file = isinstance(error, ConfigInvalid | ConfigUnknownKey)
         self.banner.show_message(error_text(error), tr("Open the File") if of_the_file else "")
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, self.banner.text()))
-
-
-def _window_settings() -> QSettings:
-    """Page and size are kept beside the window's own."""
-    return QSettings(str(paths.home() / "window.ini"), QSettings.Format.IniFormat)
