@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +188,13 @@ def test_a_text_that_is_no_use_is_refused(checkpoint: Checkpoint, tmp_path: Path
     for path, reason in ((short, "fewer than"), (binary, "UTF-8"), (tmp_path / "none.txt", "does not exist")):
         with pytest.raises(CalibrationInvalid, match=reason):
             calibration_tokens(str(path), checkpoint, 2048, 2048)
+
+
+def test_float32_says_the_golden_tokens(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "models" / "stories260k"
+    made(Checkpoint.open(source), load_recipe("reference"), tmp_path / "reference")
+    golden = json.loads((source / "golden.json").read_text("utf-8"))
+    answer = golden["greedy_ids"]
+    logits = all_logits(tmp_path / "reference", [golden["bos"], *answer[:-1]])
+    assert logits.argmax(axis=1).tolist() == answer
+    np.testing.assert_allclose(logits[0], golden["logits_pos0"], atol=1e-3)
