@@ -38,7 +38,7 @@ def test_a_finer_recipe_takes_longer() -> None:
 @pytest.mark.parametrize("recipe", ["balanced", "small", "int8"])
 def test_a_larger_model_takes_longer_and_a_faster_machine_shorter(recipe: str) -> None:
     wider = msgspec.structs.replace(SHAPE, hidden_size=3584, intermediate_size=18944)
-    assert seconds(recipe, wider) > 3 * seconds(recipe)
+    assert seconds(recipe, wider) > 2 * seconds(recipe)
     faster = replace(MACHINE, cores=8, compute=8e11)
     assert seconds(recipe, machine=faster) == pytest.approx(seconds(recipe) / 4)
 
@@ -47,7 +47,7 @@ def test_experts_count_all_though_a_token_uses_few() -> None:
     experts = msgspec.structs.replace(
         SHAPE, experts=16, experts_used=2, expert_size=4480, intermediate_size=0
     )
-    assert seconds("int8", experts) > 4 * seconds("int8")
+    assert seconds("int8", experts) > 2 * seconds("int8")
 
 
 def test_nothing_is_told_of_a_machine_that_was_not_measured() -> None:

@@ -11,11 +11,12 @@ from hearth.quantize.recipe import Recipe
 # Seconds of one core for a number, by the way to round: reading, rounding, writing. Measured with 1.5B on two cores.
 _ROUNDING_SECONDS = {"nearest": 12e-9, "scale-search": 80e-9, "hqq": 160e-9, "gptq": 330e-9, "awq": 110e-9}
 # Of the speed of a prompt's products, what those in float32 reach, and those of second moments and their factors.
-_FLOAT_SHARE, _MOMENT_SHARE = 0.7, 0.45
-# Each way to round each matrix is tried on some tokens: so many for all matrices of a layer together.
-_TRIED_TOKENS = 3300
-# The quality report reads a text with the checkpoint, and some of it token by token with the model.
-_REPORT_TOKENS = 4096
+_FLOAT_SHARE, _MOMENT_SHARE = 0.5, 0.45
+# Each way to round each matrix is tried on some tokens: so many for all matrices of a layer together, and so many for
+# each layer at the head, where it is seen what comes of that.
+_TRIED_TOKENS, _TRIED_AT_HEAD = 3300, 128
+# The quality report reads a text with the checkpoint and with the model; seconds of one core for each logit of both.
+_REPORT_TOKENS, _LOGIT_SECONDS = 4096, 4e-7
 
 
 def quantizing_seconds(shape: ModelShape, recipe: Recipe, machine: MachineSpec) -> float:
@@ -24,19 +25,23 @@ def quantizing_seconds(shape: ModelShape, recipe: Recipe, machine: MachineSpec) 
         return 0.0
     matrices = list(_matrices(shape))
     layer = sum(rows * columns for rows, columns in matrices)
-    numbers = shape.layers * layer + shape.vocab_size * shape.hidden_size * (1 if shape.tied else 2)
+    head = shape.vocab_size * shape.hidden_size
+    numbers = shape.layers * layer + head * (1 if shape.tied else 2)
     floats = _REPORT_TOKENS * 2 * layer
     moments = 0.0
     if recipe.is_calibrated:
         passes = 1 + (recipe.has_feedback and recipe.mixed is not None)
         floats += passes * recipe.calibration_tokens * 2 * layer
-        floats += _TRIED_TOKENS * 2 * layer if recipe.mixed is not None else 0
+        if recipe.mixed is not None:
+            floats += 2 * (_TRIED_TOKENS * layer + _TRIED_AT_HEAD * head)
     if recipe.has_feedback:
         met = {columns for _, columns in matrices}
         moments = sum(recipe.calibration_tokens * columns**2 + columns**3 / 3 for columns in met)
         moments += sum(rows * columns**2 for rows, columns in matrices)
     arithmetic = shape.layers * (floats / _FLOAT_SHARE + moments / _MOMENT_SHARE) / machine.compute
-    return arithmetic + numbers * _ROUNDING_SECONDS[recipe.rounding] / machine.cores
+    rounding = numbers * _ROUNDING_SECONDS[recipe.rounding]
+    report = _REPORT_TOKENS * shape.vocab_size * _LOGIT_SECONDS
+    return arithmetic + (rounding + report) / machine.cores
 
 
 def _matrices(shape: ModelShape) -> Iterator[tuple[int, int]]:
