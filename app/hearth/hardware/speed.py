@@ -22,7 +22,7 @@ _TIMEOUT_SECONDS = 60
 _READ_BYTES = 512 << 20
 _MEMORY_SHARE = 8
 _MATRIX = 1024
-_SECONDS = 0.3
+_SECONDS = 0.5
 _LEAST_ROUNDS = 4
 
 
@@ -77,7 +77,7 @@ def _compute() -> float:
     import numpy as np
 
     matrix = np.ones((_MATRIX, _MATRIX), np.float32)
-    return 2 * _MATRIX**3 / _best_seconds(lambda: np.matmul(matrix, matrix))
+    return 2 * _MATRIX**3 / _sustained_seconds(lambda: np.matmul(matrix, matrix))
 
 
 def _best_seconds(run: Callable[[], object]) -> float:
@@ -88,6 +88,16 @@ def _best_seconds(run: Callable[[], object]) -> float:
         run()
         best, rounds = min(best, time.perf_counter() - started), rounds + 1
     return best
+
+
+def _sustained_seconds(run: Callable[[], object]) -> float:
+    """The mean of many runs: a processor that counts for longer than a moment is slower than its fastest moment."""
+    run()  # threads start, pages come
+    rounds, started = 0, time.perf_counter()
+    while rounds < _LEAST_ROUNDS or time.perf_counter() < started + _SECONDS:
+        run()
+        rounds += 1
+    return (time.perf_counter() - started) / rounds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
