@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -42,6 +43,7 @@ from hearth.quantize.protocol import Done, Job
 from hearth.quantize.recipe import Mixed, Recipe
 from hearth.quantize.work_folder import WorkFolder
 from hearth.services.quantizing import QuantizeProgress, Stage, discard, quantize
+from hearth.services.quantizing import _held as held
 
 # Notes that come after each piece, so that a small model has many moments.
 NOTE_SECONDS = 1e-6
@@ -208,6 +210,48 @@ def test_what_was_cancelled_is_kept_until_it_is_discarded(checkpoint: Path, mode
     assert models.work_folder("some").exists()
     discard(models, "some")
     assert not (models.root / ".quantizing").exists()
+
+
+@pytest.mark.timeout(300)
+def test_what_was_stopped_while_it_was_measured_is_gone_on_with(
+    checkpoint: Path, models: ModelRegistry, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(checkpoint, source)
+    shutil.copyfile(FOLDER / "tokenizer.json", source / "tokenizer.json")  # one that knows some tokens
+    stages: list[Stage] = []
+    with pytest.raises(QuantizeCancelled):
+        quantize(
+            models,
+            source,
+            "mine",
+            RECIPE,
+            progress=lambda at: stages.append(at.stage),
+            cancelled=lambda: Stage.MEASURING in stages,
+        )
+    assert models.list() == []
+    built = content(models.work_folder("mine") / "model")
+    entry = quantize(models, source, "mine", RECIPE)
+    assert content(entry.path) == built
+    assert entry.manifest.quality is not None
+
+
+@pytest.mark.timeout(300)
+def test_what_somebody_else_has_built_in_the_meantime_is_not_taken(
+    checkpoint: Path, models: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the end of the process that builds and the moment in which its caller holds the folder."""
+    other = msgspec.structs.replace(RECIPE, bits=8)
+
+    def late(work: WorkFolder) -> AbstractContextManager[None]:
+        run(job(checkpoint, work.path, recipe=other))
+        return held(work)
+
+    monkeypatch.setattr("hearth.services.quantizing._held", late)
+    with pytest.raises(QuantizeBusy):
+        quantize(models, checkpoint, "mine", RECIPE)
+    assert models.list() == []
+    assert models.work_folder("mine").exists()  # the other one's
 
 
 @pytest.mark.skipif(os.name != "posix", reason="nice")

@@ -66,7 +66,7 @@ def run(job: Job, teller: _Teller) -> None:
     try:
         with work.held():
             try:
-                recipe = _build(job, work, teller)
+                recipe, key = _build(job, work, teller)
             except (HearthError, OSError, MemoryError) as error:
                 log.info("%s is not quantized", job.name, exc_info=True)
                 is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -78,11 +78,11 @@ def run(job: Job, teller: _Teller) -> None:
         raise QuantizeMemory(needed=_mb(job.memory_bytes), free=0) from error
     except OSError as error:
         raise writing_failed(work.path, error) from error
-    teller.end(Done(seconds=time.monotonic() - started, recipe=recipe))
+    teller.end(Done(seconds=time.monotonic() - started, recipe=recipe, key=key))
 
 
-def _build(job: Job, work: WorkFolder, teller: _Teller) -> Recipe:
-    """Write the model; the recipe with every choice made."""
+def _build(job: Job, work: WorkFolder, teller: _Teller) -> tuple[Recipe, str]:
+    """Write the model; the recipe with every choice made, and the key of what was built."""
     planned = plan(Checkpoint.open(Path(job.source)), job.recipe)
     data = work.model / DATA_FILE
     _check_memory(job, planned)
@@ -98,7 +98,7 @@ def _build(job: Job, work: WorkFolder, teller: _Teller) -> Recipe:
     for file in work.model.iterdir():
         with file.open("r+b") as stream:
             os.fsync(stream.fileno())
-    return built.recipe
+    return built.recipe, key
 
 
 def _keeper(file: Path, job: Job) -> Keeper:

@@ -46,7 +46,9 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     Attributes:
         seconds: since the process started.
         recipe: with every choice made.
+        key: of what was built; see `builder.Plan.key`.
     """
 
     seconds: float
     recipe: Recipe
+    key: str

@@ -38,6 +38,10 @@ class WorkFolder:
         """Whether something is done that a later process can go on from."""
         return any(file.exists() for file in (self.path / _JOURNAL, self.choices, self.layers))
 
+    def holds(self, key: str) -> bool:
+        """Whether the model in it is what has this key, or has begun to be."""
+        return bool(Journal(self.path / _JOURNAL, key).pieces)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Nobody else works in the folder meanwhile; it is made where it is missing.

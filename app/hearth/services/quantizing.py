@@ -138,6 +138,9 @@ def quantize(
         work = WorkFolder(folder)
         try:
             with _held(work):  # so that nobody builds another model in it before this one has left it
+                models.check_free(name)
+                if not work.holds(built.key):  # somebody has, in the moment since it was done
+                    raise QuantizeBusy(name=name)
                 quality = _measured(job, built, work.model, machine, progress, cancelled)
                 entry = models.add_built(
                     work.model,
