@@ -589,7 +589,7 @@ def test_what_is_only_fetched_is_listed_too(server: HubServer, desk: Desk) -> No
 def test_what_another_process_works_on_is_listed_and_left_alone(
     server: HubServer, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("models.hub.install_folder", "models.hub.download_folder", "quantize.work_folder"):
+    for module in ("models.hub.note_folder", "quantize.work_folder"):
         monkeypatch.setattr(f"hearth.{module}._PATIENCE_SECONDS", 0)
     server.pace = 0.01
     other = Desk(desk.models)

@@ -150,9 +150,9 @@ def test_tidying_leaves_a_folder_that_somebody_has_just_begun(
     folder = root.of("tiny") if isinstance(root, InstallFolders) else root.of("org/tiny", "tiny")
     folder.path.mkdir(parents=True)
     with folder.held():  # and its note is written next
-        root.tidy(folder)  # type: ignore[arg-type]
+        root.tidy(folder)
         assert folder.is_held()
-    root.tidy(folder)  # type: ignore[arg-type]
+    root.tidy(folder)
     assert not root.root.exists()
 
 

@@ -10,6 +10,9 @@ import pytest
 from hearth.models.fit import MachineSpec
 from hearth.models.shape import ModelShape
 from hearth.quantize.recipe_file import load_recipe
+from hearth.quantize.rounding.rounding import ROUNDINGS
+from hearth.services import quantizing_time
+from hearth.services.quality import REPORT_TOKENS
 from hearth.services.quantizing_time import quantizing_seconds
 
 MACHINE = MachineSpec(memory_bytes=8 << 30, cores=2, bandwidth=2e10, compute=2e11)
@@ -52,3 +55,8 @@ def test_experts_count_all_though_a_token_uses_few() -> None:
 
 def test_nothing_is_told_of_a_machine_that_was_not_measured() -> None:
     assert seconds("balanced", machine=replace(MACHINE, compute=0.0)) == 0
+
+
+def test_every_way_to_round_and_the_whole_report_count() -> None:
+    assert quantizing_time._ROUNDING_SECONDS.keys() == ROUNDINGS.keys()
+    assert quantizing_time._REPORT_TOKENS == REPORT_TOKENS

@@ -152,7 +152,7 @@ class InstallNotes:
 
     def is_on_its_way(self, note: InstallNote) -> bool:
         """Whether its checkpoint is still to be fetched, or a newer commit of it."""
-        return bool(note.repository) and self.download_of(note).has_job
+        return bool(note.repository) and self.download_of(note).has_note
 
     def source_of(self, note: InstallNote) -> Path | CheckpointEntry:
         """What it is made of. Raises CheckpointMissing where that is not here, or only what it was added to replace."""
@@ -199,7 +199,7 @@ class InstallNotes:
         try:
             with download.held():  # so that nobody asks for it meanwhile
                 found = checkpoints.get(note.repository)
-                if found is not None and found.manifest.passing and not download.has_job:
+                if found is not None and found.manifest.passing and not download.has_note:
                     checkpoints.remove(found)
         except HearthError as error:
             log.warning("The checkpoint of %s stays: %s", note.repository, error)

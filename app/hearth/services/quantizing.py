@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from hearth.model_folder.model_settings import NO_SETTINGS, ModelSettings
 from hearth.model_folder.quality import QualityReport
 from hearth.models.copying import CancelledCallback
 from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
+from hearth.models.hub.repository import repository_in
 from hearth.models.registry import ModelEntry, ModelRegistry
 from hearth.paths import log_file
 from hearth.quantize.process import QuantizeProcess
@@ -45,9 +45,6 @@ from hearth.services.quality_job import QualityJob, QualityProgress
 from hearth.services.quality_process import measure_quality
 
 log = logging.getLogger(__name__)
-
-# What could be a repository of the hub.
-_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
 class Stage(StrEnum):
@@ -110,7 +107,7 @@ def quantize(
     if isinstance(source, Path) and not source.exists():
         name_of_source = source.as_posix()
         found = Checkpoints(models.root).get(name_of_source)
-        if found is None and _REPOSITORY.fullmatch(name_of_source):
+        if found is None and repository_in(name_of_source, ()):
             raise CheckpointNotFetched(name=name_of_source)
         source = found or source
     if isinstance(source, Path) and source.is_file():

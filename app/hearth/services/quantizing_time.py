@@ -8,7 +8,8 @@ from hearth.models.fit import MachineSpec
 from hearth.models.shape import ModelShape
 from hearth.quantize.recipe import Recipe
 
-# Seconds of one core for a number, by the way to round: reading, rounding, writing. Measured with 1.5B on two cores.
+# Seconds of one core for a number, by the way to round: reading, rounding, writing. Nearest, scale search and GPTQ were
+# measured with 1.5B on two cores; the others are by how many trials they make.
 _ROUNDING_SECONDS = {"nearest": 12e-9, "scale-search": 80e-9, "hqq": 160e-9, "gptq": 330e-9, "awq": 110e-9}
 # Of the speed of a prompt's products, what those in float32 reach, and those of second moments and their factors.
 _FLOAT_SHARE, _MOMENT_SHARE = 0.5, 0.45
@@ -16,6 +17,7 @@ _FLOAT_SHARE, _MOMENT_SHARE = 0.5, 0.45
 # each layer at the head, where it is seen what comes of that.
 _TRIED_TOKENS, _TRIED_AT_HEAD = 3300, 128
 # The quality report reads a text with the checkpoint and with the model; seconds of one core for each logit of both.
+# (`services.quality.REPORT_TOKENS`, which brings the tokenizer with it; a test holds that they agree.)
 _REPORT_TOKENS, _LOGIT_SECONDS = 4096, 4e-7
 
 

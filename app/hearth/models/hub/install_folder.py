@@ -9,8 +9,6 @@ from __future__ import annotations
 import builtins
 import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,20 +17,17 @@ import msgspec
 
 from hearth.errors import HearthError, InstallBusy, ModelFileInvalid, writing_failed
 from hearth.i18n import tr
-from hearth.model_folder.held_folder import FolderHeld, held_folder, is_held, remove_left_lock
 from hearth.model_folder.json_file import read_json
-from hearth.model_folder.model_settings import ModelSettings
+from hearth.model_folder.model_settings import NO_SETTINGS, ModelSettings
 from hearth.models.hub.choices import Format
 from hearth.models.hub.download_job import DownloadJob, Failure
-from hearth.models.hub.note_file import restore_note, write_note
+from hearth.models.hub.note_folder import NoteFolder, NoteFolders
 from hearth.models.hub.repository import is_repository_name
 from hearth.models.names import is_name
 
 log = logging.getLogger(__name__)
 
-_NOTE, _MAX_BYTES = "install.json", 16 << 20
-# A process that was killed is gone a moment later.
-_PATIENCE_SECONDS = 2.0
+_MAX_BYTES = 16 << 20
 # No download has such an id.
 _ID = "model:"
 
@@ -67,7 +62,7 @@ class InstallNote(msgspec.Struct, frozen=True, kw_only=True):
     repository: str = ""
     fetch: DownloadJob | None = None
     outdated: str = ""
-    settings: ModelSettings = ModelSettings()
+    settings: ModelSettings = NO_SETTINGS
     added_at: datetime
     wanted: Wanted = Wanted.MADE
     failure: Failure | None = None
@@ -75,79 +70,23 @@ class InstallNote(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
 
 
-class InstallFolder:
+class InstallFolder(NoteFolder[InstallNote]):
     """Of one model that shall be."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    note_name = "install.json"
 
     @property
     def id(self) -> str:
         return f"{_ID}{self.path.name}"
 
-    @property
-    def has_note(self) -> bool:
-        """Whether something is to be made."""
-        return (self.path / _NOTE).exists()
-
     def read(self) -> InstallNote:
-        """Raises ModelFileInvalid where there is no note, or one that Hearth has not written: it may be anybody's."""
-        note = read_json(self.path / _NOTE, InstallNote, _MAX_BYTES)
+        note = read_json(self.note_file, InstallNote, _MAX_BYTES)
         if note.name != self.path.name or not _is_sound(note):
-            raise ModelFileInvalid(file=str(self.path / _NOTE), reason=tr("it is no install of Hearth"))
+            raise ModelFileInvalid(file=str(self.note_file), reason=tr("it is no install of Hearth"))
         return note
 
-    def write(self, note: InstallNote) -> None:
-        """Note it, whole or not at all.
-
-        Raises:
-            DiskFull, HomeUnwritable: it cannot be written.
-        """
-        try:
-            write_note(self.path / _NOTE, note)
-        except OSError as error:
-            raise writing_failed(self.path, error) from error
-
-    @property
-    def is_damaged(self) -> bool:
-        """Whether there is a note that cannot be read."""
-        try:
-            self.read()
-        except HearthError:
-            return self.has_note
-        return False
-
-    def restore(self) -> None:
-        """Go back to the copy of a damaged note, if there is one; the folder is to be held.
-
-        Raises:
-            HomeUnwritable: it cannot be moved.
-        """
-        try:
-            restore_note(self.path / _NOTE)
-        except OSError as error:
-            raise writing_failed(self.path, error) from error
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Nobody else works on it or changes it meanwhile.
-
-        Raises:
-            InstallBusy: somebody does.
-            DiskFull, HomeUnwritable: the folder cannot be made.
-        """
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(held_folder(self.path, _PATIENCE_SECONDS))
-            except FolderHeld:
-                raise InstallBusy(name=self.path.name) from None
-            except OSError as error:
-                raise writing_failed(self.path, error) from error
-            yield
-
-    def is_held(self) -> bool:
-        """Whether somebody works on it at this moment."""
-        return is_held(self.path)
+    def busy(self) -> InstallBusy:
+        return InstallBusy(name=self.path.name)
 
     def delete(self) -> None:
         """Delete it; the folder is to be held.
@@ -156,19 +95,18 @@ class InstallFolder:
             HomeUnwritable: it cannot be deleted.
         """
         try:
-            (self.path / _NOTE).unlink(missing_ok=True)
+            self.note_file.unlink(missing_ok=True)
         except OSError as error:
             raise writing_failed(self.path, error) from error
-        shutil.rmtree(
-            self.path, ignore_errors=True
-        )  # but for the lock on Windows, where it cannot be deleted yet
+        # But for the lock on Windows, where it cannot be deleted yet.
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
-class InstallFolders:
+class InstallFolders(NoteFolders):
     """All installs of one models folder."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        super().__init__(root)
         self._told = set[Path]()
 
     def of(self, name: str) -> InstallFolder:
@@ -181,31 +119,18 @@ class InstallFolders:
         name = install.removeprefix(_ID)
         return name if install.startswith(_ID) and is_name(name) else None
 
-    def tidy(self, folder: InstallFolder) -> None:
-        """Remove what is left of a folder that was deleted, and this one where there are no others.
-
-        One that somebody holds by now stays: a note may be about to be written into it.
-        """
-        if folder.path.exists():
-            with suppress(FolderHeld, OSError), held_folder(folder.path):
-                if not folder.has_note:
-                    shutil.rmtree(folder.path, ignore_errors=True)
-            remove_left_lock(folder.path)
-        with suppress(OSError):
-            self.root.rmdir()
-
     def damaged(self) -> builtins.list[InstallFolder]:
         """The installs whose note cannot be read."""
         return [
             folder
-            for path in _folders(self.root)
+            for path in self.paths()
             if is_name(path.name) and not path.is_symlink() and (folder := InstallFolder(path)).is_damaged
         ]
 
     def list(self) -> list[tuple[InstallFolder, InstallNote]]:
         """Every install, the oldest first; what is none is left out."""
         found = []
-        for path in _folders(self.root):
+        for path in self.paths():
             folder = InstallFolder(path)
             try:
                 found.append((folder, folder.read()))
@@ -234,10 +159,3 @@ def _is_sound(note: InstallNote) -> bool:
         and note.added_at.tzinfo is not None
         and 0 <= note.done <= note.total
     )
-
-
-def _folders(root: Path) -> list[Path]:
-    try:
-        return [path for path in root.iterdir() if path.is_dir()]
-    except OSError:  # there is none yet
-        return []

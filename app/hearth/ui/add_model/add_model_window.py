@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSettings, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hearth import paths
 from hearth.errors import MeasuringCancelled
 from hearth.i18n import tr
 from hearth.models.catalogue import CatalogueEntry
@@ -35,6 +34,7 @@ from hearth.ui.add_model.ready_page import ReadyPage
 from hearth.ui.tasks import Tasks, Unwanted
 from hearth.ui.text_scale import scale_text
 from hearth.ui.theme import Space, theme
+from hearth.ui.window_state import window_file
 
 if TYPE_CHECKING:
     from hearth.model_folder.speed import SpeedReport
@@ -86,7 +86,7 @@ class AddModelWindow(QDialog):
         self._connect()
         theme().changed.connect(self._restyle)
         self.set_text_size(text_size)
-        size = _window_settings().value("add_model_size")
+        size = window_file().value("add_model_size")
         self.resize((size if isinstance(size, QSize) else _SIZE).boundedTo(self.screen().availableSize()))
         self.show_page(self.choose)
         self._work.judge().success(self.choose.show_judged)
@@ -131,7 +131,7 @@ class AddModelWindow(QDialog):
 
     def done(self, result: int) -> None:
         self._work.close()
-        settings = _window_settings()
+        settings = window_file()
         settings.setValue("add_model_size", self.size())
         settings.sync()
         super().done(result)
@@ -381,8 +381,3 @@ def _centred(holder: QWidget, part: QWidget, vertical: int = 0) -> None:
     layout.addStretch(0)
     layout.addWidget(part, 1)
     layout.addStretch(0)
-
-
-def _window_settings() -> QSettings:
-    """The size is kept beside that of the main window."""
-    return QSettings(str(paths.home() / "window.ini"), QSettings.Format.IniFormat)
