@@ -10,7 +10,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
@@ -49,6 +49,29 @@ def child_environment() -> dict[str, str]:
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     paths = [own, *(path for path in given if path not in ("", own))]
     return {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def answer_of(command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None) -> bytes:
+    """What a child writes that is told nothing and ends by itself.
+
+    Args:
+        seconds: that it may take.
+        environment: variables that it has beside its usual ones.
+
+    Raises:
+        OSError: it cannot be started.
+        subprocess.TimeoutExpired: it took too long, and was ended.
+        subprocess.CalledProcessError: it ended with a code that is not 0.
+    """
+    return subprocess.run(
+        command,
+        capture_output=True,
+        check=True,
+        timeout=seconds,
+        stdin=subprocess.DEVNULL,
+        env={**child_environment(), **(environment or {})},
+        creationflags=NO_WINDOW,
+    ).stdout
 
 
 def start_child(

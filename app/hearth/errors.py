@@ -223,6 +223,9 @@ class ModelUnsupported(HearthError):
     remedy = mark("Choose a decoder-only text model, as a GGUF file or in the onnxruntime-genai format.")
 
 
+# The quantizer and its quality report
+
+
 class ArchitectureUnsupported(ModelUnsupported):
     code = "architecture_unsupported"
     what = mark("Hearth cannot quantize {name}: {reason}.")
@@ -303,6 +306,47 @@ class MeasuringCancelled(HearthError):
     remedy = mark("Nothing of it was kept.")
 
 
+class RecipeUnknown(HearthError):
+    code = "recipe_unknown"
+    what = mark("There is no recipe “{name}”; there are {names}.")
+    remedy = mark("Did you mean “{nearest}”? A file of your own is given by its path.")
+
+
+class RecipeUnknownKey(HearthError):
+    code = "recipe_unknown_key"
+    what = mark("The recipe {path} has an unknown key “{key}”.")
+    remedy = mark("Did you mean “{nearest}”? Correct or remove it.")
+
+
+class RecipeOverrideUnmatched(HearthError):
+    code = "recipe_override_unmatched"
+    what = mark(
+        "The recipe “{recipe}” has an override for “{pattern}”, and no matrix of the model is called that."
+    )
+    remedy = mark("Did you mean “{nearest}”? Correct or remove it.")
+
+
+class RecipeInvalid(HearthError):
+    code = "recipe_invalid"
+    what = mark("The recipe {path} cannot be used: {reason}.")
+    remedy = mark("Correct it, or take one of the recipes that come with Hearth.")
+
+
+class BudgetTooSmall(HearthError):
+    code = "budget_too_small"
+    what = mark("The recipe's budget is {missing} bytes less than its fewest bits take.")
+    remedy = mark("Raise the budget, or allow fewer bits.")
+
+
+class CalibrationInvalid(HearthError):
+    code = "calibration_invalid"
+    what = mark("The calibration text {source} cannot be used: {reason}.")
+    remedy = mark("Take another text file, or “built-in”.")
+
+
+# Models that run, here or on a server
+
+
 class ModelLoadFailed(HearthError):
     code = "model_load_failed"
     what = mark("{name} could not be loaded: {reason}.")
@@ -357,6 +401,9 @@ class ReferenceUnfit(HearthError):
     code = "reference_unfit"
     what = mark("{name} cannot be the reference of {model}: {reason}.")
     remedy = mark("Compare a model with another form of the same model, such as one with more bits.")
+
+
+# What is done with models
 
 
 class ModelInUse(HearthError):
@@ -449,7 +496,7 @@ class VerifyCancelled(HearthError):
     remedy = mark("Nothing was changed; it can be begun again at any time.")
 
 
-# The model hub
+# The model hub, and what is fetched from it
 
 
 class HubOffline(HearthError):
@@ -579,6 +626,9 @@ class DownloadNotFound(HearthError):
     remedy = mark("It may be done, or removed in another window.")
 
 
+# Models and checkpoints on their way
+
+
 class ModelNameOnItsWay(HearthError):
     code = "model_name_on_its_way"
     what = mark("A model named “{name}” is on its way already.")
@@ -686,47 +736,6 @@ class ModelUnloaded(HearthError):
     code = "model_unloaded"
     what = mark("{name} was unloaded before the answer was complete.")
     remedy = mark("Retry loads it again.")
-
-
-# The quantizer
-
-
-class RecipeUnknown(HearthError):
-    code = "recipe_unknown"
-    what = mark("There is no recipe “{name}”; there are {names}.")
-    remedy = mark("Did you mean “{nearest}”? A file of your own is given by its path.")
-
-
-class RecipeUnknownKey(HearthError):
-    code = "recipe_unknown_key"
-    what = mark("The recipe {path} has an unknown key “{key}”.")
-    remedy = mark("Did you mean “{nearest}”? Correct or remove it.")
-
-
-class RecipeOverrideUnmatched(HearthError):
-    code = "recipe_override_unmatched"
-    what = mark(
-        "The recipe “{recipe}” has an override for “{pattern}”, and no matrix of the model is called that."
-    )
-    remedy = mark("Did you mean “{nearest}”? Correct or remove it.")
-
-
-class RecipeInvalid(HearthError):
-    code = "recipe_invalid"
-    what = mark("The recipe {path} cannot be used: {reason}.")
-    remedy = mark("Correct it, or take one of the recipes that come with Hearth.")
-
-
-class BudgetTooSmall(HearthError):
-    code = "budget_too_small"
-    what = mark("The recipe's budget is {missing} bytes less than its fewest bits take.")
-    remedy = mark("Raise the budget, or allow fewer bits.")
-
-
-class CalibrationInvalid(HearthError):
-    code = "calibration_invalid"
-    what = mark("The calibration text {source} cannot be used: {reason}.")
-    remedy = mark("Take another text file, or “built-in”.")
 
 
 # Fronts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from hearth.cli.opening import open_hearth
+from hearth.cli.options import Json, Model, Threads
 from hearth.cli.output import size_text, status, write, write_json, write_pairs, write_table
 from hearth.errors import CommandInvalid
 from hearth.i18n import ntr, tr
@@ -25,7 +26,7 @@ PEER = "llama.cpp"
 
 
 def bench(
-    model: Annotated[str, typer.Argument(metavar=tr("MODEL"), help=tr("Name or alias of a model."))],
+    model: Model,
     prompt_tokens: Annotated[
         str, typer.Option(metavar=tr("NUMBERS"), help=tr("Tokens to read, with commas between."))
     ] = "512,4096",
@@ -41,9 +42,7 @@ def bench(
     repeat: Annotated[
         int, typer.Option(metavar=tr("NUMBER"), min=1, help=tr("Runs of each; the median counts."))
     ] = 5,
-    threads: Annotated[
-        int, typer.Option(metavar=tr("NUMBER"), min=0, help=tr("Processor threads; 0 lets Hearth choose."))
-    ] = 0,
+    threads: Threads = 0,
     peer: Annotated[
         str | None,
         typer.Option(metavar=PEER, help=tr("Measure this other engine beside Hearth, by turns.")),
@@ -71,7 +70,7 @@ def bench(
             help=tr("Measure this model beside it, by turns, such as the same one in another format."),
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
+    json: Json = False,
 ) -> None:
     """Measure and report. The prompts are random tokens, so the answers are noise."""
     from hearth.services.benchmark.benchmark import Plan, measure_model

@@ -13,6 +13,7 @@ import typer
 
 from hearth import __version__, paths
 from hearth.cli.opening import open_hearth
+from hearth.cli.options import Json
 from hearth.cli.output import note, size_text, status, write, write_json, write_pairs, write_table
 from hearth.config import Config, load_config, models_root
 from hearth.errors import HearthError
@@ -78,7 +79,7 @@ def doctor(
         str | None,
         typer.Option(metavar=tr("MODEL"), help=tr("Measure again which device and threads suit this model.")),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
+    json: Json = False,
 ) -> None:
     """Write the report; the exit code is 1 where something is wrong."""
     if measure is not None:

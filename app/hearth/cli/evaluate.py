@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hearth.cli.opening import open_hearth
+from hearth.cli.options import Json, Model, Threads
 from hearth.cli.output import step_progress, write, write_json, write_pairs
 from hearth.cli.quality_tables import write_measured
 from hearth.errors import InputInvalid, ModelFileInvalid
@@ -21,16 +22,14 @@ _MAX_BYTES = 64 << 20
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar=tr("MODEL"), help=tr("Name or alias of a model."))],
+    model: Model,
     text: Annotated[Path, typer.Option(metavar=tr("FILE"), help=tr("The text, in UTF-8."))],
     reference: Annotated[
         str | None,
         typer.Option(metavar=tr("MODEL"), help=tr("Another form of the same model, to compare with.")),
     ] = None,
-    threads: Annotated[
-        int, typer.Option(metavar=tr("NUMBER"), min=0, help=tr("Processor threads; 0 lets Hearth choose."))
-    ] = 0,
-    json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
+    threads: Threads = 0,
+    json: Json = False,
 ) -> None:
     """Read the text with the model, write parts of it, and report."""
     content = _read(text)

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from hearth.cli.options import Json
 from hearth.cli.output import note, size_text, status, write, write_json, write_pairs, write_table
 from hearth.errors import CommandInvalid, ModelNotFound
 from hearth.i18n import mark, tr
 
 if TYPE_CHECKING:
-    from hearth.models.fit import Estimate, ModelFit
+    from hearth.models.fit import Advice, Estimate, ModelFit
     from hearth.services.model_fit import Fits
+    from hearth.services.model_formats import FormatAdvice
 
 _COMMAND = "hearth models fit"
 _CONFIG, _GENAI_CONFIG = "config.json", "genai_config.json"
 _CONFIG_MAX_BYTES = 16 << 20
 _AS_IT_IS = ""
-
-Json = Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))]
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,24 +94,7 @@ def fit(
     as_gguf = _as_gguf(fits, model) if name else None
     best = best_format(fits, chosen, as_gguf, estimates[-1].context) if as_gguf is not None else None
     if json:
-        write_json(
-            {
-                "model": model,
-                "recipe": name or None,
-                "download_bytes": chosen.disk.download,
-                "disk_bytes": chosen.disk.model + chosen.disk.packed,
-                "disk_bytes_meanwhile": chosen.disk.most,
-                "estimates": [Figures.of(estimate) for estimate in estimates],
-                "advice": advice
-                and {"recipe": advice.recipe or None, **_builtins(Figures.of(advice.estimate))},
-                "gguf": as_gguf
-                and {
-                    "download_bytes": as_gguf.disk.model,
-                    "estimates": [Figures.of(as_gguf.at(each.context)) for each in estimates],
-                },
-                "format": best and {"advised": best.format, "reason": str(best.reason)},
-            }
-        )
+        write_json(_summary(model, name, chosen, estimates, advice, as_gguf, best))
         return
     _write(fits, chosen, name, estimates)
     if as_gguf is not None and best is not None:
@@ -128,6 +111,33 @@ def fit(
         if advice.recipe:
             template = mark("Better: the recipe “{recipe}” with {n} tokens: {reason}.")
         write(tr(template, recipe=advice.recipe, n=advice.context, reason=advice.estimate.reason))
+
+
+def _summary(
+    model: str,
+    recipe: str,
+    chosen: ModelFit,
+    estimates: list[Estimate],
+    advice: Advice | None,
+    as_gguf: ModelFit | None,
+    best: FormatAdvice | None,
+) -> dict[str, Any]:
+    """The whole answer, as `--json` gives it."""
+    return {
+        "model": model,
+        "recipe": recipe or None,
+        "download_bytes": chosen.disk.download,
+        "disk_bytes": chosen.disk.model + chosen.disk.packed,
+        "disk_bytes_meanwhile": chosen.disk.most,
+        "estimates": [Figures.of(estimate) for estimate in estimates],
+        "advice": advice and {"recipe": advice.recipe or None, **_builtins(Figures.of(advice.estimate))},
+        "gguf": as_gguf
+        and {
+            "download_bytes": as_gguf.disk.model,
+            "estimates": [Figures.of(as_gguf.at(each.context)) for each in estimates],
+        },
+        "format": best and {"advised": best.format, "reason": str(best.reason)},
+    }
 
 
 def _write(fits: Fits, chosen: ModelFit, recipe: str, estimates: list[Estimate]) -> None:

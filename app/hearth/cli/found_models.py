@@ -9,6 +9,7 @@ import typer
 
 from hearth.cli.model_summary import ModelSummary
 from hearth.cli.opening import open_models
+from hearth.cli.options import Json
 from hearth.cli.output import note, progress, size_text, write, write_json, write_table
 from hearth.i18n import tr
 
@@ -49,7 +50,7 @@ class FoundSummary(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def find(json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False) -> None:
+def find(json: Json = False) -> None:
     """List what other apps have."""
     from hearth.services.other_apps import find as find_models
 
@@ -84,7 +85,7 @@ def add(
         str | None,
         typer.Option(metavar=tr("NAME"), help=tr("What to call it; the name it has there by default.")),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
+    json: Json = False,
 ) -> None:
     """Register each where it lies; the first that cannot be is told, and those before it are there."""
     from hearth.errors import CommandInvalid

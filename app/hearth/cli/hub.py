@@ -11,8 +11,8 @@ import typer
 
 from hearth.cli.checkpoints import CheckpointSummary, check_not_needed
 from hearth.cli.model_summary import ModelSummary
-from hearth.cli.models import Json
 from hearth.cli.opening import open_models
+from hearth.cli.options import Json
 from hearth.cli.output import note, progress, size_text, status, write, write_json, write_table
 from hearth.errors import TokenMissing
 from hearth.i18n import tr
@@ -118,26 +118,25 @@ def _discard(registry: ModelRegistry, wanted: str) -> None:
 def _say(entry: ModelEntry | CheckpointEntry, json: bool) -> None:
     from hearth.models.hub.checkpoints import CheckpointEntry
 
-    if not isinstance(entry, CheckpointEntry):
-        if json:
-            write_json(ModelSummary.of(entry))
-        else:
-            text = tr(
-                "{name} is here ({size}). Chat with it: hearth chat {name}",
-                name=entry.name,
-                size=size_text(entry.bytes),
-            )
-            write(text)
-        return
-    if json:
-        write_json(CheckpointSummary.of(entry))
-    else:
-        text = tr(
+    summary: CheckpointSummary | ModelSummary
+    if isinstance(entry, CheckpointEntry):
+        summary = CheckpointSummary.of(entry)
+        words = tr(
             "{name} is here ({size}), as a checkpoint. Make a model of it: hearth quantize {name} NAME",
             name=entry.name,
             size=size_text(entry.bytes),
         )
-        write(text)
+    else:
+        summary = ModelSummary.of(entry)
+        words = tr(
+            "{name} is here ({size}). Chat with it: hearth chat {name}",
+            name=entry.name,
+            size=size_text(entry.bytes),
+        )
+    if json:
+        write_json(summary)
+    else:
+        write(words)
 
 
 def search(

@@ -9,12 +9,10 @@ import typer
 
 from hearth.cli.model_summary import ModelSummary
 from hearth.cli.opening import open_hearth
+from hearth.cli.options import Json, Name
 from hearth.cli.output import harmless, write, write_json, write_pairs
 from hearth.errors import CommandInvalid
 from hearth.i18n import tr
-
-Name = Annotated[str, typer.Argument(metavar=tr("NAME"), help=tr("Name or alias of a model."))]
-Json = Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))]
 
 _SETTINGS = "hearth models settings"
 

@@ -14,6 +14,7 @@ from hearth.cli import fit, found_models, model_settings
 from hearth.cli.checkpoints import CheckpointSummary, remove_checkpoint, write_checkpoints
 from hearth.cli.model_summary import ModelSummary
 from hearth.cli.opening import open_models
+from hearth.cli.options import Json, Name
 from hearth.cli.output import (
     ask,
     count_text,
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from hearth.models.registry import ModelEntry, ModelRegistry
 
 app = CommandLine()
-
-Name = Annotated[str, typer.Argument(metavar=tr("NAME"), help=tr("Name or alias of a model."))]
-Json = Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))]
 
 
 class ModelDetails(ModelSummary, frozen=True, kw_only=True):

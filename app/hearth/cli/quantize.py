@@ -10,8 +10,8 @@ import msgspec
 import typer
 
 from hearth.cli.model_summary import ModelSummary
-from hearth.cli.models import Json
 from hearth.cli.opening import open_models
+from hearth.cli.options import Json
 from hearth.cli.output import ask, note, size_text, step_progress, write, write_json
 from hearth.cli.quality_tables import write_quality
 from hearth.errors import CommandInvalid

@@ -11,6 +11,7 @@ import typer
 
 from hearth.cli.grammar_options import read_grammar
 from hearth.cli.opening import load_model, open_hearth
+from hearth.cli.options import Json, Model, Threads
 from hearth.cli.output import write, write_json, write_streamed
 from hearth.config import DefaultsSection
 from hearth.engine.grammar import Grammar
@@ -31,7 +32,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(
-    model: Annotated[str, typer.Argument(metavar=tr("MODEL"), help=tr("Name or alias of a model."))],
+    model: Model,
     prompt: Annotated[
         str, typer.Argument(metavar=tr("PROMPT"), help=tr("The prompt; - reads standard input."))
     ],
@@ -78,10 +79,8 @@ def run(
         Path | None,
         typer.Option(metavar=tr("FILE"), help=tr("The answer follows the GBNF grammar in this file.")),
     ] = None,
-    threads: Annotated[
-        int, typer.Option(metavar=tr("NUMBER"), min=0, help=tr("Processor threads; 0 lets Hearth choose."))
-    ] = 0,
-    json: Annotated[bool, typer.Option("--json", help=tr("Write JSON, for programs."))] = False,
+    threads: Threads = 0,
+    json: Json = False,
 ) -> None:
     """Write one answer to stdout as it grows, or as JSON at the end."""
     text = _read_stdin() if prompt == "-" else prompt

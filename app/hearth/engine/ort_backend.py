@@ -110,13 +110,7 @@ class OrtBackend(EngineBackend):
                 self._runner.cache.shape,
                 options.kv_store_bytes,
             )
-        drafter: Callable[[], Drafter] | None = None
-        unfit: tuple[str, ...] = ()
-        if options.drafts:
-            try:
-                drafter = self._drafter(folder, options, open_draft_folder)
-            except HearthError as error:  # it is set for all models, and no reason to load none
-                drafter, unfit = LookupDrafter, (error.what_text(),)
+        drafter, unfit = self._find_drafter(folder, options, open_draft_folder)
         engine = Engine(
             self._runner,
             name=name,
@@ -141,6 +135,20 @@ class OrtBackend(EngineBackend):
             notices=(*model.notices, *unfit, *_kept_as_floats(name, int8, model.provider)),
             is_packed=self._runner.is_packed,
         )
+
+    def _find_drafter(
+        self,
+        folder: ModelFolder,
+        options: EngineOptions,
+        open_draft_folder: Callable[[], ModelFolder | None],
+    ) -> tuple[Callable[[], Drafter] | None, tuple[str, ...]]:
+        """What makes the drafter of each answer, None where none is wanted; and what its user should read of it."""
+        if not options.drafts:
+            return None, ()
+        try:
+            return self._drafter(folder, options, open_draft_folder), ()
+        except HearthError as error:  # it is set for all models, and no reason to load none
+            return LookupDrafter, (error.what_text(),)
 
     def _drafter(
         self,

@@ -27,6 +27,7 @@ from hearth.engine.providers.registry import CPU
 from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
+from hearth.model_folder.genai_config import Model
 from hearth.model_folder.int8_cache import Scale
 from hearth.model_folder.positions import POSITIONS
 
@@ -86,7 +87,6 @@ class OrtRunner:
         """
         self._name = name
         config = folder.config.model
-        decoder = config.decoder
         session = None
         if packed is not None:
             session = open_packed(folder, threads, packed, machine, memory_bytes)
@@ -95,6 +95,42 @@ class OrtRunner:
         memory = _memory(name, provider)
         # What lies in another memory than the session's is copied there when it is bound.
         self._binds_copies = provider.ort_name != CPU.ort_name and memory.device == HOST.device
+        shape = self._read_graph(config)
+        context = min(config.context_length, max_context or config.context_length)
+        self.max_slots = max_slots
+        byte_budget = kv_cache_bytes
+        free = memory.free_bytes()
+        if free is not None:
+            largest_matrix = self.vocab_size * config.decoder.hidden_size * self._logits_dtype.itemsize
+            byte_budget = max(0, min(byte_budget, free - largest_matrix - _WORKING_BYTES))
+        # One sequence of full length must always fit, so the budget bounds the context.
+        fitting = [
+            bytes_ // shape.bytes_per_token // LENGTH_STEP * LENGTH_STEP
+            for bytes_ in (byte_budget, kv_cache_bytes)
+        ]
+        self.context_length = min(context, fitting[0])
+        if self.context_length < min(context, fitting[1], _LEAST_CONTEXT):
+            raise ModelLoadFailed(name=name, reason=tr("the memory of the device is too small"))
+        self.cache = KVCache(
+            shape,
+            max_slots=max_slots,
+            max_length=self.context_length,
+            byte_budget=byte_budget,
+            memory=memory,
+        )
+        self.kv_store: KVStore | None = None
+        # The rotary tables of the graph end at the model's own context.
+        self._mask_limit = config.context_length
+        self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
+        self._bindings_generation = -1
+
+    def _read_graph(self, config: Model) -> KVShape:
+        """Learn the names, types and abilities of the graph. The answer is the shape of its keys and values.
+
+        Raises:
+            ModelUnsupported: its inputs and outputs are not those of a text decoder.
+        """
+        name, decoder = self._name, config.decoder
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
         layers = [str(layer) for layer in range(decoder.num_hidden_layers)]
@@ -128,40 +164,13 @@ class OrtRunner:
         self._pruned_head = logits.shape[1] == 1
         self.can_score = self._takes_positions or not self._pruned_head
         kv_heads, head_dim = past.shape[1], past.shape[3]
-        shape = KVShape(
+        self.vocab_size = logits.shape[2] if isinstance(logits.shape[2], int) else config.vocab_size
+        return KVShape(
             layers=decoder.num_hidden_layers,
             kv_heads=kv_heads if isinstance(kv_heads, int) else decoder.num_key_value_heads,
             head_dim=head_dim if isinstance(head_dim, int) else decoder.head_size,
             dtype=self._dtype(name, past),
         )
-        context = min(config.context_length, max_context or config.context_length)
-        self.vocab_size = logits.shape[2] if isinstance(logits.shape[2], int) else config.vocab_size
-        self.max_slots = max_slots
-        byte_budget = kv_cache_bytes
-        free = memory.free_bytes()
-        if free is not None:
-            largest_matrix = self.vocab_size * decoder.hidden_size * self._logits_dtype.itemsize
-            byte_budget = max(0, min(byte_budget, free - largest_matrix - _WORKING_BYTES))
-        # One sequence of full length must always fit, so the budget bounds the context.
-        fitting = [
-            bytes_ // shape.bytes_per_token // LENGTH_STEP * LENGTH_STEP
-            for bytes_ in (byte_budget, kv_cache_bytes)
-        ]
-        self.context_length = min(context, fitting[0])
-        if self.context_length < min(context, fitting[1], _LEAST_CONTEXT):
-            raise ModelLoadFailed(name=name, reason=tr("the memory of the device is too small"))
-        self.cache = KVCache(
-            shape,
-            max_slots=max_slots,
-            max_length=self.context_length,
-            byte_budget=byte_budget,
-            memory=memory,
-        )
-        self.kv_store: KVStore | None = None
-        # The rotary tables of the graph end at the model's own context.
-        self._mask_limit = config.context_length
-        self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
-        self._bindings_generation = -1
 
     @staticmethod
     def _dtype(name: str, node: Any) -> np.dtype:

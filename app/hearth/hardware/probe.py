@@ -12,7 +12,7 @@ import sys
 
 import msgspec
 
-from hearth.child_process import NO_WINDOW, child_environment, own_command
+from hearth.child_process import answer_of, own_command
 
 TIMEOUT_SECONDS = 60
 
@@ -34,18 +34,10 @@ class RuntimeProbe(msgspec.Struct, frozen=True, kw_only=True):
 def run_probe() -> RuntimeProbe:
     """Ask in a process of its own; never raises."""
     try:
-        result = subprocess.run(
-            own_command("hearth.hardware.probe", "--probe"),
-            capture_output=True,
-            check=False,
-            timeout=TIMEOUT_SECONDS,
-            stdin=subprocess.DEVNULL,
-            env=child_environment(),
-            creationflags=NO_WINDOW,
-        )
-        if result.returncode:
-            return RuntimeProbe(problem=f"the probe ended with code {result.returncode}")
-        return msgspec.json.decode(result.stdout, type=RuntimeProbe)
+        answer = answer_of(own_command("hearth.hardware.probe", "--probe"), TIMEOUT_SECONDS)
+        return msgspec.json.decode(answer, type=RuntimeProbe)
+    except subprocess.CalledProcessError as error:
+        return RuntimeProbe(problem=f"the probe ended with code {error.returncode}")
     except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError) as error:
         return RuntimeProbe(problem=str(error))
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
-from hearth.child_process import child_environment, own_command
+from hearth.child_process import answer_of, own_command
 from hearth.hardware.machine import read_machine
 
 _TIMEOUT_SECONDS = 60
@@ -43,17 +43,9 @@ def measure_speed(cores: int) -> MachineSpeed:
     command = own_command("hearth.hardware.speed", "--measure-speed", str(cores))
     threads = {name: str(cores) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     try:
-        result = subprocess.run(
-            command,
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT_SECONDS,
-            stdin=subprocess.DEVNULL,
-            env={**child_environment(), **threads},
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-        return msgspec.json.decode(result.stdout, type=MachineSpeed)
-    except (OSError, subprocess.TimeoutExpired, msgspec.MsgspecError):
+        answer = answer_of(command, _TIMEOUT_SECONDS, threads)
+        return msgspec.json.decode(answer, type=MachineSpeed)
+    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError):
         return MachineSpeed()
 
 

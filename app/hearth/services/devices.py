@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hearth.child_process import NO_WINDOW, child_environment
+from hearth.child_process import answer_of
 from hearth.engine.providers.choices import Remembered, read_choices
 from hearth.engine.providers.listed import ListedProvider, Listing
 from hearth.engine.providers.process import process_command
@@ -139,18 +139,10 @@ def speed_text(speed: float) -> str:
 def _list_providers() -> tuple[Listing, str]:
     """What every provider says, and why that cannot be known."""
     try:
-        result = subprocess.run(
-            process_command("list", language()),
-            capture_output=True,
-            check=False,
-            timeout=_LIST_SECONDS,
-            stdin=subprocess.DEVNULL,
-            env=child_environment(),
-            creationflags=NO_WINDOW,
-        )
-        if result.returncode:
-            return Listing(), tr("the process that asks them ended with code {code}", code=result.returncode)
-        return msgspec.json.decode(result.stdout, type=Listing), ""
+        answer = answer_of(process_command("list", language()), _LIST_SECONDS)
+        return msgspec.json.decode(answer, type=Listing), ""
+    except subprocess.CalledProcessError as error:
+        return Listing(), tr("the process that asks them ended with code {code}", code=error.returncode)
     except (OSError, ValueError, subprocess.TimeoutExpired, msgspec.MsgspecError) as error:
         return Listing(), str(error)
 

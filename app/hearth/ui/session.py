@@ -19,6 +19,9 @@ from hearth.services.events import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hearth.services.assistant import AssistantService
     from hearth.services.hearth import Hearth
     from hearth.ui.bridge import UiBridge
     from hearth.ui.chat.chat_view import ChatView
@@ -167,26 +170,12 @@ class ChatSession(QObject):
     @Slot(str)
     def answer_again(self, message_id: str) -> None:
         """Regenerate or Retry: another version of that answer."""
-        assistant, model = self._hearth.assistant, self.model
-        if self.conversation and not self.is_busy():
-            if model is None:
-                self.model_wanted.emit()
-                return
-            self._answers.ask(
-                self.conversation.id, model, lambda: assistant.answer_again(message_id, model=model)
-            )
+        self._ask(lambda assistant, model: assistant.answer_again(message_id, model=model))
 
     @Slot(str, str)
     def edit(self, message_id: str, text: str) -> None:
         """Another version of that question, and an answer to it."""
-        assistant, model = self._hearth.assistant, self.model
-        if self.conversation and not self.is_busy():
-            if model is None:
-                self.model_wanted.emit()
-                return
-            self._answers.ask(
-                self.conversation.id, model, lambda: assistant.edit(message_id, text, model=model), text
-            )
+        self._ask(lambda assistant, model: assistant.edit(message_id, text, model=model), text)
 
     @Slot(str, int)
     def show_version(self, message_id: str, step: int) -> None:
@@ -215,6 +204,16 @@ class ChatSession(QObject):
             if message.id in self._answers.streaming and message.model:
                 self._note_loading(message.id, self._hearth.pool.status(message.model))
         self._tell()
+
+    def _ask(self, begin: Callable[[AssistantService, str], object], text: str = "") -> None:
+        """Have the model begin another answer in the conversation on view; `text` comes back where it cannot."""
+        assistant, model = self._hearth.assistant, self.model
+        if self.conversation is None or self.is_busy():
+            return
+        if model is None:
+            self.model_wanted.emit()
+            return
+        self._answers.ask(self.conversation.id, model, lambda: begin(assistant, model), text)
 
     def _tell(self) -> None:
         self._composer.set_busy(self.is_busy())

@@ -10,8 +10,9 @@ from hearth.i18n import mark, ntr, tr
 from hearth.models.fit import Fit
 from hearth.services.model_sizes import ModelSizes
 from hearth.ui import theme
+from hearth.ui.text_scale import text_label
 from hearth.ui.theme import Space
-from hearth.ui.welcome.page import WelcomePage, label
+from hearth.ui.welcome.page import WelcomePage
 from hearth.ui.wording import memory_text, size_text
 
 _FITS = (
@@ -61,12 +62,12 @@ class MachinePage(WelcomePage):
             self._add_row(fit, tr(name), icon, colour)
         self.add(card, Space.M)
         self.add(
-            label(
+            text_label(
+                self,
                 tr(
                     "Sizes are in billions of parameters, at 4 bits each, with a conversation of 4,096 tokens."
                     " This is an estimate from the memory of this machine and its speed."
                 ),
-                self,
                 kind="faint",
             ),
             Space.S,
@@ -99,9 +100,9 @@ class MachinePage(WelcomePage):
             picture = QLabel(card)
             self._icons.append((picture, icon, colour))
             self._grid.addWidget(picture, row, 0, Qt.AlignmentFlag.AlignTop)
-        words = label(name, card, weight=QFont.Weight.DemiBold if icon else QFont.Weight.Normal)
+        words = text_label(card, name, weight=QFont.Weight.DemiBold if icon else QFont.Weight.Normal)
         words.setWordWrap(False)
-        value = label("–", card)
+        value = text_label(card, "–")
         value.setAlignment(Qt.AlignmentFlag.AlignTop)
         value.setAccessibleName(name)
         self.values[key] = value

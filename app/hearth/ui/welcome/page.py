@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from hearth.ui.theme import FontSize, Space, font
+from hearth.ui.text_scale import text_label
+from hearth.ui.theme import FontSize, Space
 
 
 class WelcomePage(QWidget):
@@ -25,8 +25,8 @@ class WelcomePage(QWidget):
         self.column.setContentsMargins(0, Space.XXL, 0, Space.XL)
         self.column.setSpacing(Space.S)
         self.column.addStretch(2)
-        self.add(label(heading, self, size=FontSize.LARGE_TITLE, weight=QFont.Weight.DemiBold))
-        self.add(label(text, self, kind="secondary"))
+        self.add(text_label(self, heading, size=FontSize.LARGE_TITLE, weight=QFont.Weight.DemiBold))
+        self.add(text_label(self, text, kind="secondary"))
 
     def add(self, part: QWidget, space: int = 0) -> None:
         """Put `part` at the foot of the column, `space` below what is there."""
@@ -36,21 +36,3 @@ class WelcomePage(QWidget):
     def end(self) -> None:
         """All parts are there; what is left of the height goes below them."""
         self.column.addStretch(3)
-
-
-def label(
-    text: str,
-    parent: QWidget,
-    *,
-    kind: str = "",
-    size: float = FontSize.BODY,
-    weight: QFont.Weight = QFont.Weight.Normal,
-) -> QLabel:
-    """Words that wrap and can be selected, in the look that `kind` names."""
-    made = QLabel(text, parent)
-    made.setProperty("kind", kind)
-    made.setFont(font(size, weight=weight))
-    made.setWordWrap(True)
-    made.setTextFormat(Qt.TextFormat.PlainText)
-    made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return made

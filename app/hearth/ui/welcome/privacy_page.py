@@ -9,8 +9,9 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QRadioButton, Q
 from hearth import i18n, paths
 from hearth.i18n import tr
 from hearth.ui import theme
+from hearth.ui.text_scale import text_label
 from hearth.ui.theme import Space
-from hearth.ui.welcome.page import WelcomePage, label
+from hearth.ui.welcome.page import WelcomePage
 
 
 class PrivacyPage(WelcomePage):
@@ -33,9 +34,9 @@ class PrivacyPage(WelcomePage):
         )
         self.languages: dict[str, QRadioButton] = {}
         self._ticks: list[QLabel] = []
-        self.add(label(tr("Language"), self, weight=QFont.Weight.DemiBold), Space.L)
+        self.add(text_label(self, tr("Language"), weight=QFont.Weight.DemiBold), Space.L)
         self.add(self._build_languages())
-        self.add(label(tr("What stays on this machine"), self, weight=QFont.Weight.DemiBold), Space.L)
+        self.add(text_label(self, tr("What stays on this machine"), weight=QFont.Weight.DemiBold), Space.L)
         for text in (
             tr("Everything you write and every answer: models run here, and they work without a network."),
             tr("All files, in one folder of yours: {path}", path=str(paths.home())),
@@ -74,7 +75,7 @@ class PrivacyPage(WelcomePage):
         layout.setSpacing(Space.M)
         tick = QLabel(row)
         layout.addWidget(tick, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addWidget(label(text, row), 1)
+        layout.addWidget(text_label(row, text), 1)
         self._ticks.append(tick)
         return row
 
