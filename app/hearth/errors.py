@@ -334,7 +334,9 @@ class RecipeInvalid(HearthError):
 
 class BudgetTooSmall(HearthError):
     code = "budget_too_small"
-    what = mark("The recipe's budget is {missing} bytes less than its fewest bits take.")
+    what = mark(
+        "The recipe's budget is {missing} bytes less than its fewest bits take, which are {least} bits per weight."
+    )
     remedy = mark("Raise the budget, or allow fewer bits.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -345,9 +346,21 @@ def test_a_closed_pool_loads_nothing(stories_float32: Path) -> None:
 
 
 HANGING = "{% for i in range(99999) %}{% for j in range(99999) %}{% set x = 1 %}{% endfor %}{% endfor %}"
+# A host as ever, but with less patience.
+IMPATIENT_HOST = """
+from hearth.engine import chat_template
+from hearth.engine.host.process import main
+chat_template.MAX_SECONDS = 1.0
+main()
+"""
 
 
-def test_a_chat_template_that_never_ends_ends_its_host_alone(stories_float32: Path, tmp_path: Path) -> None:
+def test_a_chat_template_that_never_ends_ends_its_host_alone(
+    stories_float32: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "hearth.engine.host.client.host_command", lambda: [sys.executable, "-P", "-c", IMPATIENT_HOST]
+    )
     folder = tmp_path / "hostile"
     shutil.copytree(stories_float32, folder)
     folder.chmod(0o755)

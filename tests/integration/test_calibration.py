@@ -15,11 +15,11 @@ from hearth.errors import ModelFileInvalid
 from hearth.quantize.architectures.registry import describe
 from hearth.quantize.calibration.calibrator import Calibrator
 from hearth.quantize.calibration.findings import Findings
-from hearth.quantize.calibration.text import BUILT_IN, calibration_tokens
+from hearth.quantize.calibration.text import calibration_tokens
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Experts
 from hearth.quantize.quality.layered_reference import LayeredReference
-from hearth.quantize.recipe import Recipe
+from hearth.quantize.recipe import BUILT_IN_TEXT, Recipe
 from hearth.quantize.rounding.inputs import Inputs
 
 TOKENS = np.arange(32)[None]
@@ -74,7 +74,7 @@ def test_weights_that_are_too_large_to_compute_with_are_told(times: float, tmp_p
 def test_a_tokenizer_that_makes_nothing_of_text_is_told(tmp_path: Path) -> None:
     write_llama(tmp_path)
     with pytest.raises(ModelFileInvalid, match=r"tokenizer\.json.*fewer than"):
-        calibration_tokens(BUILT_IN, Checkpoint.open(tmp_path), 2048, 2048)
+        calibration_tokens(BUILT_IN_TEXT, Checkpoint.open(tmp_path), 2048, 2048)
 
 
 @pytest.mark.parametrize("token", [-1, 512])

@@ -63,6 +63,15 @@ def test_what_makes_no_sense_is_refused_at_once(checkpoint: Path, arguments: tup
     assert not models_folder().exists() or not list(models_folder().iterdir())
 
 
+def test_a_recipe_is_shown_as_a_file_that_can_be_changed_and_given(checkpoint: Path, tmp_path: Path) -> None:
+    shown = hearth("quantize", "--show-recipe", "int8").out
+    assert "Weights in a row that share a scale" in shown
+    (tmp_path / "mine.toml").write_text(shown.replace("block_size = 32", "block_size = 16"), "utf-8")
+    made = hearth("quantize", str(checkpoint), "mine", "--recipe", str(tmp_path / "mine.toml"), "--json").json
+    assert [made["recipe"][key] for key in ("name", "bits", "block_size")] == ["int8", 8, 16]
+    assert "balanced" in hearth("quantize", "--show-recipe", "nonsense").error_line()
+
+
 def test_discarding_what_is_not_there_is_no_error(checkpoint: Path) -> None:
     assert hearth("quantize", str(checkpoint), "mine", "--discard").code == 0
 

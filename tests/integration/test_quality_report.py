@@ -24,7 +24,6 @@ from hearth.quantize.builder import build
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.quality.built_model import BuiltModel
 from hearth.quantize.quality.layered_reference import FLOAT32, LayeredReference
-from hearth.quantize.quality.report import Stage
 from hearth.quantize.recipe import Recipe
 from hearth.services.engine_options import engine_options, with_threads
 from hearth.services.quality import REPORT_TOKENS, built_in_text, report_quality
@@ -52,7 +51,11 @@ def made(checkpoint: Checkpoint, recipe: Recipe, folder: Path) -> Path:
 
 
 def report(
-    checkpoint: Checkpoint, recipe: Recipe, folder: Path, text: str = TEXT, told: list[Stage] | None = None
+    checkpoint: Checkpoint,
+    recipe: Recipe,
+    folder: Path,
+    text: str = TEXT,
+    told: list[tuple[int, int]] | None = None,
 ) -> QualityReport:
     return report_quality(
         checkpoint,
@@ -61,7 +64,7 @@ def report(
         with_threads(engine_options(EngineSection(), read_machine()), 1),
         text=text,
         build_seconds=1.5,
-        advance=lambda stage, _done, _whole: None if told is None else told.append(stage),
+        advance=lambda done, whole: None if told is None else told.append((done, whole)),
     )
 
 
@@ -197,12 +200,19 @@ def test_a_report_tells_what_awq_does_not_reach_and_how_keys_and_values_are_kept
     assert said.count("8-bit integers") == 2  # activations, and keys and values
 
 
+def test_a_model_for_the_gpu_is_measured_here_too(stories: Checkpoint, tmp_path: Path) -> None:
+    recipe = Recipe(name="mine", bits=8, target="gpu")
+    found = report(stories, recipe, made(stories, recipe, tmp_path / "built"))
+    assert all(0 < divergence < 0.02 for divergence, _ in compared(found.evaluation.measured))
+
+
 def test_a_report_lies_in_the_manifest(stories: Checkpoint, tmp_path: Path) -> None:
     recipe = Recipe(name="int8", bits=8)
     folder = made(stories, recipe, tmp_path / "int8")
-    told: list[Stage] = []
+    told: list[tuple[int, int]] = []
     found = report(stories, recipe, folder, told=told)
-    assert list(dict.fromkeys(told)) == list(Stage)
+    assert told == sorted(told)
+    assert told[-1] == (1000, 1000)
     assert (found.evaluation.reference, found.build_seconds) == ("float32", 1.5)
     write_manifest(folder, Manifest(version=1, name="int8", quality=found))
     assert read_manifest(folder).quality == found

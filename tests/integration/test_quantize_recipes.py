@@ -17,10 +17,10 @@ from hearth.quantize.architectures.registry import describe
 from hearth.quantize.builder import Built, build
 from hearth.quantize.calibration.calibrator import Calibrator
 from hearth.quantize.calibration.findings import Findings
-from hearth.quantize.calibration.text import BUILT_IN, calibration_tokens
+from hearth.quantize.calibration.text import calibration_tokens
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.quality.built_model import BuiltModel
-from hearth.quantize.recipe import Mixed, Override, Recipe
+from hearth.quantize.recipe import BUILT_IN_TEXT, Mixed, Override, Recipe
 from hearth.quantize.recipe_file import load_recipe
 
 # Asked as in the starter's chat, with the help's own words as the answer; none of it in this form is calibration text.
@@ -34,6 +34,14 @@ TEXT = (
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
     return Checkpoint.open(resource("starter", "checkpoint"))
+
+
+@pytest.fixture(scope="module")
+def reference(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model without rounding."""
+    folder = tmp_path_factory.mktemp("models") / "reference"
+    made(checkpoint, load_recipe("reference"), folder)
+    return folder
 
 
 def made(checkpoint: Checkpoint, recipe: Recipe, out: Path) -> Built:
@@ -66,12 +74,14 @@ def divergence(right: np.ndarray, other: np.ndarray) -> float:
     return float((np.exp(right) * (right - other)).sum(axis=1).mean())
 
 
-def test_more_bytes_are_closer_to_the_original(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_more_bytes_are_closer_to_the_original(
+    checkpoint: Checkpoint, reference: Path, tmp_path: Path
+) -> None:
     built = {
         name: made(checkpoint, load_recipe(name), tmp_path / name)
-        for name in ("reference", "int8", "quality", "balanced", "small")
+        for name in ("int8", "quality", "balanced", "small")
     }
-    right = log_probabilities(tmp_path / "reference")
+    right = log_probabilities(reference)
     found = {name: divergence(right, log_probabilities(tmp_path / name)) for name in built}
     assert found["int8"] < found["quality"] < found["balanced"] < found["small"]
     assert built["small"].bytes < built["balanced"].bytes < built["quality"].bytes < built["int8"].bytes
@@ -82,7 +92,7 @@ def test_bits_that_were_chosen_are_a_plain_recipe_that_builds_the_same(
     checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     recipe = Recipe(
-        name="mine", calibration=BUILT_IN, mixed=Mixed(bits_per_weight=5.6), calibration_tokens=512
+        name="mine", calibration=BUILT_IN_TEXT, mixed=Mixed(bits_per_weight=5.6), calibration_tokens=512
     )
     first = made(checkpoint, recipe, tmp_path / "first")
     assert first.recipe.mixed is None
@@ -107,26 +117,26 @@ def test_the_budget_holds_for_all_matrices_with_their_scales(checkpoint: Checkpo
         )
 
 
-def test_gptq_is_closer_than_the_search_for_scales_alone(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_gptq_is_closer_than_the_search_for_scales_alone(
+    checkpoint: Checkpoint, reference: Path, tmp_path: Path
+) -> None:
     text = some_help()
-    made(checkpoint, load_recipe("reference"), tmp_path / "reference")
-    right = log_probabilities(tmp_path / "reference", text)
+    right = log_probabilities(reference, text)
     found = {}
     for rounding in ("scale-search", "gptq"):
-        recipe = Recipe(name="mine", rounding=rounding, calibration=BUILT_IN, calibration_tokens=8192)
+        recipe = Recipe(name="mine", rounding=rounding, calibration=BUILT_IN_TEXT, calibration_tokens=8192)
         made(checkpoint, recipe, tmp_path / rounding)
         found[rounding] = divergence(right, log_probabilities(tmp_path / rounding, text))
     assert found["gptq"] < 0.95 * found["scale-search"]
 
 
 def test_awq_is_closer_than_rounding_to_the_nearest_and_its_report_undoes_the_factors(
-    checkpoint: Checkpoint, tmp_path: Path
+    checkpoint: Checkpoint, reference: Path, tmp_path: Path
 ) -> None:
-    made(checkpoint, load_recipe("reference"), tmp_path / "reference")
-    right = log_probabilities(tmp_path / "reference", some_help())
+    right = log_probabilities(reference, some_help())
     found, errors = {}, {}
     for rounding in ("nearest", "awq"):
-        recipe = Recipe(name="mine", block_size=128, rounding=rounding, calibration=BUILT_IN)
+        recipe = Recipe(name="mine", block_size=128, rounding=rounding, calibration=BUILT_IN_TEXT)
         folder = tmp_path / rounding
         decoder = made(checkpoint, recipe, folder).decoder
         found[rounding] = divergence(right, log_probabilities(folder, some_help()))
@@ -136,10 +146,11 @@ def test_awq_is_closer_than_rounding_to_the_nearest_and_its_report_undoes_the_fa
     assert all(0.03 < error < 0.3 for known in errors.values() for error in known.values())
 
 
-def test_an_int8_cache_is_measured_like_the_rest(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_an_int8_cache_is_measured_like_the_rest(
+    checkpoint: Checkpoint, reference: Path, tmp_path: Path
+) -> None:
     """The scales come from calibration, whichever pass of it there is; the engine takes them as they are."""
-    made(checkpoint, load_recipe("reference"), tmp_path / "reference")
-    right = log_probabilities(tmp_path / "reference")
+    right = log_probabilities(reference)
     for rounding in ("nearest", "gptq"):
         recipe = Recipe(name="mine", bits=8, rounding=rounding, kv_cache="int8", calibration_tokens=1024)
         made(checkpoint, recipe, tmp_path / rounding)
@@ -166,7 +177,7 @@ def test_a_block_that_is_no_divisor_of_the_width(
 def test_what_the_layers_are_given_is_what_the_model_computes(checkpoint: Checkpoint, tmp_path: Path) -> None:
     """Run layer by layer, the model says the same as whole: the loss of 32-bit floats is nothing."""
     decoder = describe(checkpoint)
-    tokens = calibration_tokens(BUILT_IN, checkpoint, decoder.context_length, 512)
+    tokens = calibration_tokens(BUILT_IN_TEXT, checkpoint, decoder.context_length, 512)
     recipe = Recipe(name="mine")
     found = Findings()
     exact = Recipe(name="exact", bits=32).scheme_for("x")

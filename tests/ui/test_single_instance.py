@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,20 @@ from hearth.ui.to_front import bring_to_front
 APP = Path(__file__).parents[2] / "app"
 
 
-def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+# The program itself, but with less patience.
+IMPATIENT = """
+from hearth.main import run
+from hearth.ui.single_instance import SingleInstance
+SingleInstance.__init__.__kwdefaults__["patience_seconds"] = 0.5
+run()
+"""
+
+
+def start(home: Path, *arguments: str, program: Sequence[str] = ("-m", "hearth")) -> subprocess.Popen[str]:
     """The program itself, in a process of its own."""
     environment = {**os.environ, "HEARTH_HOME": str(home), "PYTHONPATH": str(APP)}
     return subprocess.Popen(
-        [sys.executable, "-m", "hearth", *arguments],
+        [sys.executable, *program, *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -125,7 +134,7 @@ def test_what_a_killed_window_left_behind_is_taken_over(
 def test_a_window_that_hangs_is_said_in_one_line(first: subprocess.Popen[str], hearth_home: Path) -> None:
     first.send_signal(signal.SIGSTOP)
     try:
-        second = start(hearth_home)
+        second = start(hearth_home, program=("-c", IMPATIENT))
         out, err = second.communicate(timeout=60)
     finally:
         first.send_signal(signal.SIGCONT)

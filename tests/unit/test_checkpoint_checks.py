@@ -14,6 +14,7 @@ import pytest
 from checkpoints import write_llama, write_safetensors
 from golden_checkpoint import FOLDER
 from hearth.errors import (
+    CheckpointUnsupported,
     FloatsTooLarge,
     HearthError,
     ModelFileInvalid,
@@ -114,6 +115,38 @@ def test_an_expert_of_another_shape_than_the_first_is_named(name: str, shape: tu
     odd = replace(checkpoint, tensors={**checkpoint.tensors, name: replace(tensor, shape=shape)})
     with pytest.raises(ModelFileInvalid, match=re.escape(name)):
         plan(odd, RECIPE)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "pytorch_model.bin", "tokenizer.json"])
+def test_what_git_lfs_has_not_fetched_is_told_as_that(tmp_path: Path, name: str) -> None:
+    write_llama(tmp_path)
+    if name.endswith(".bin"):
+        (tmp_path / "model.safetensors").unlink()
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n")
+    with pytest.raises(ModelFileInvalid, match="git lfs pull"):
+        plan(Checkpoint.open(tmp_path), RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("model.gguf", "can be imported"),
+        ("genai_config.json", "can be imported"),
+        ("adapter_config.json", "adapter"),
+    ],
+)
+def test_a_folder_that_holds_something_else_is_told_as_that(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(CheckpointUnsupported, match=said):
+        Checkpoint.open(tmp_path)
+
+
+def test_a_kind_that_is_not_said_is_told(tmp_path: Path) -> None:
+    write_llama(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**settings, "model_type": ""}))
+    with pytest.raises(ModelFileInvalid, match="it has no model_type"):
+        plan(Checkpoint.open(tmp_path), RECIPE)
 
 
 def test_a_checkpoint_without_tensors_says_so(tmp_path: Path) -> None:

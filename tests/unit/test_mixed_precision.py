@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hearth.errors import BudgetTooSmall
 from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.mixed_precision import Option, choose, open_schemes, resolve
+from hearth.quantize.recipe import EMBEDDING, HEAD
 from hearth.quantize.recipe_file import parse_recipe
 from hearth.quantize.rounding.scheme import Scheme
 
@@ -35,9 +36,12 @@ def test_more_bits_that_win_nothing_are_not_taken() -> None:
 
 
 def test_a_budget_below_the_fewest_bits_is_refused_with_what_is_missing() -> None:
+    losses: dict[str, dict[Scheme, float]] = {name: {FOUR: 1.0} for name in (HEAD, EMBEDDING)}
+    found = Findings(shapes=dict.fromkeys(losses, (64, 64)), losses=losses)
     with pytest.raises(BudgetTooSmall) as caught:
-        choose({"only": options(3, 2, 1)}, 150)
-    assert caught.value.params["missing"] == 50
+        resolve(parse_recipe("[mixed]\nbits_per_weight = 4.99", Path("r.toml")), found, is_tied=False)
+    assert caught.value.params == {"missing": 11, "least": "5.00"}
+    resolve(parse_recipe("[mixed]\nbits_per_weight = 5.00", Path("r.toml")), found, is_tied=False)
 
 
 LOSSES = st.tuples(*[st.floats(0, 10)] * 3)

@@ -42,6 +42,30 @@ def test_a_recipe_of_ones_own_is_given_by_its_path(tmp_path: Path) -> None:
     assert recipe.scheme_for("model.layers.3.mlp.up_proj") == Scheme(2)
 
 
+def test_a_text_is_named_from_where_the_recipe_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    path = tmp_path / "mine.toml"
+    for written, meant in (
+        ("words.txt", tmp_path / "words.txt"),
+        ("~/words.txt", tmp_path / "home" / "words.txt"),
+        (str(tmp_path / "other.txt"), tmp_path / "other.txt"),
+    ):
+        path.write_text(f"calibration = '{written}'")
+        assert load_recipe(str(path)).calibration == str(meant)
+    path.write_text("calibration = 'built-in'")
+    assert load_recipe(str(path)).calibration == "built-in"
+
+
+def test_floats_are_not_calibrated_whatever_rounds_the_rest() -> None:
+    balanced = load_recipe("balanced")
+    for bits, is_calibrated in ((16, False), (32, False), (8, True)):
+        recipe = balanced.with_bits(bits)
+        assert (recipe.is_calibrated, recipe.has_feedback) == (is_calibrated, is_calibrated)
+    assert parse_recipe("bits = 16\nhead_bits = 8\nrounding = 'gptq'", PATH).has_feedback
+    assert parse_recipe("bits = 16\nkv_cache = 'int8'", PATH).is_calibrated
+
+
 def test_the_last_override_that_matches_counts() -> None:
     recipe = parse_recipe(
         "[[overrides]]\npattern = '*'\nbits = 8\nsymmetric = false\n[[overrides]]\npattern = '*.o_proj'\nbits = 4\n",

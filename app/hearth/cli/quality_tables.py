@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from hearth.cli.output import size_text, write, write_pairs, write_table
 from hearth.i18n import tr
 from hearth.model_folder.quality import Estimate, MatrixError, Measured, QualityReport, Way
+from hearth.services.quality_words import plain_text
 
+_MOST_PLACES = 6
 _INT8_ACTIVATIONS = 4  # the accuracy level of `MatMulNBits`
 
 
 def write_quality(report: QualityReport) -> None:
     """The report of a quantized model."""
+    write(plain_text(report))
+    write("")
     evaluation = report.evaluation
     write_pairs(
         [
@@ -73,7 +78,7 @@ def _of_layer(matrices: Sequence[MatrixError], number: int) -> str:
 def write_measured(measured: Sequence[Measured]) -> None:
     """One row for each way of running the model."""
     headers = [tr("HOW"), tr("TOKENS"), tr("PERPLEXITY")]
-    is_compared = measured[0].kl_divergence is not None
+    is_compared = any(one.kl_divergence is not None for one in measured)
     if is_compared:
         headers += [tr("OF THE REFERENCE"), tr("KL DIVERGENCE"), tr("SAME TOKEN")]
     rows = []
@@ -101,4 +106,9 @@ def _way(measured: Measured) -> str:
 
 
 def _text(estimate: Estimate) -> str:
-    return f"{estimate.value:.4g} ± {estimate.error:.1g}"
+    """To the place that the error leaves sure."""
+    if estimate.error <= 0:
+        return f"{estimate.value:.4g}"
+    places = min(_MOST_PLACES, -math.floor(math.log10(estimate.error)))
+    value, error = round(estimate.value, places), round(estimate.error, places)
+    return f"{value:.{max(places, 0)}f} ± {error:.{max(places, 0)}f}"

@@ -35,6 +35,14 @@ class QuantizedModel(ModelSummary, frozen=True, kw_only=True):
     quality: QualityReport | None
 
 
+def _show_recipe(name: str) -> None:
+    if name:
+        from hearth.quantize.recipe_file import load_recipe, recipe_text
+
+        write(recipe_text(load_recipe(name)).rstrip())
+        raise typer.Exit
+
+
 def quantize(
     source: Annotated[
         Path,
@@ -50,6 +58,16 @@ def quantize(
             help=tr("“balanced”, “small”, “quality”, “int8”, “reference”, or a file of your own."),
         ),
     ] = "balanced",
+    _shown: Annotated[
+        str,
+        typer.Option(
+            "--show-recipe",
+            metavar=tr("NAME_OR_FILE"),
+            is_eager=True,
+            callback=_show_recipe,
+            help=tr("Write a recipe as a file, to change and to give to --recipe, and do no more."),
+        ),
+    ] = "",
     bits: Annotated[
         int,
         typer.Option(

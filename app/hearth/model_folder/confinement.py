@@ -28,7 +28,7 @@ class Confinement:
             ModelFileOutside: the location is absolute, climbs with “..”, or leads out by a link.
             ModelFileMissing: nothing is there.
         """
-        if not location or "\0" in location or len(location) > 4096:
+        if not location or "\0" in location or len(location) > 1024:
             raise ModelFileInvalid(file=str(self.folder), reason=tr("a file name in it is not a name"))
         windows = PureWindowsPath(location)
         # “..” is refused even where it comes back in: behind a link it means one place here and another in a copy.

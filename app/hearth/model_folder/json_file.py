@@ -11,6 +11,7 @@ import msgspec
 
 from hearth.errors import ModelFileInvalid, because
 from hearth.i18n import tr
+from hearth.model_folder.lfs_pointer import check_no_pointer
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ def decode_json(path: Path, data: bytes, kind: type[T]) -> T:
     except RecursionError as error:
         raise ModelFileInvalid(file=str(path), reason=tr("it is nested too deeply")) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        check_no_pointer(path, data)
         raise ModelFileInvalid(
             file=str(path), reason=tr("it is not JSON ({detail})", detail=error)
         ) from error

@@ -21,7 +21,7 @@ from hearth.quantize.architectures.registry import describe
 from hearth.quantize.calibration.calibrator import Calibrator
 from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.calibration.kept_calibration import MOST_BYTES, Keeper, KeptCalibration
-from hearth.quantize.calibration.text import BUILT_IN, calibration_tokens
+from hearth.quantize.calibration.text import calibration_tokens
 from hearth.quantize.checkpoint.checkpoint import CONFIG, Checkpoint
 from hearth.quantize.data_file import PIECE_NUMBERS, Place, count_pieces, lay_out, piece_rows, write_data
 from hearth.quantize.decoder import Decoder
@@ -29,7 +29,7 @@ from hearth.quantize.graph.decoder_graph import decoder_graph, layer_prefix
 from hearth.quantize.graph.graph import DATA_FILE, Graph
 from hearth.quantize.journal import Journal
 from hearth.quantize.mixed_precision import open_schemes, resolve
-from hearth.quantize.recipe import EMBEDDING, HEAD, NO_TEXT, Recipe
+from hearth.quantize.recipe import BUILT_IN_TEXT, EMBEDDING, HEAD, NO_TEXT, Recipe
 from hearth.quantize.rounding.scheme import Scheme
 from hearth.quantize.shapes import check_shapes
 from hearth.quantize.side_files import check_side_files, write_side_files
@@ -292,7 +292,7 @@ def _calibrator(
     planned: Plan, threads: int, steps: Steps, schemes: Callable[[str], Sequence[Scheme]]
 ) -> Calibrator:
     recipe, checkpoint = planned.recipe, planned.checkpoint
-    source = BUILT_IN if recipe.calibration == NO_TEXT else recipe.calibration
+    source = BUILT_IN_TEXT if recipe.calibration == NO_TEXT else recipe.calibration
     tokens = calibration_tokens(source, checkpoint, planned.decoder.context_length, recipe.calibration_tokens)
     return Calibrator(checkpoint, planned.decoder, recipe, tokens, schemes, threads, steps.count)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -77,7 +78,12 @@ def resolve(recipe: Recipe, found: Findings, is_tied: bool) -> Recipe:
             if is_one and name == HEAD:
                 loss += found.losses[EMBEDDING][scheme]
             options[name].append(Option(scheme, scheme.bytes(*shape), loss))
-    chosen = choose(options, (recipe.mixed.bytes or int(recipe.mixed.bits_per_weight * numbers / 8)) - fixed)
+    budget = recipe.mixed.bytes or int(recipe.mixed.bits_per_weight * numbers / 8)
+    least = fixed + sum(min(option.bytes for option in known) for known in options.values())
+    if least > budget:
+        bits = math.ceil(100 * 8 * least / numbers) / 100
+        raise BudgetTooSmall(missing=least - budget, least=f"{bits:.2f}")
+    chosen = choose(options, budget - fixed)
     if is_one and HEAD in chosen:
         chosen[EMBEDDING] = chosen[HEAD]
     return _written(recipe, chosen)
@@ -86,11 +92,10 @@ def resolve(recipe: Recipe, found: Findings, is_tied: bool) -> Recipe:
 def choose(options: Mapping[str, Sequence[Option]], budget: int) -> dict[str, Scheme]:
     """One option for each name, with the least sum of losses that the greedy way finds within so many bytes.
 
+    The budget has room for the cheapest of all.
+
     Each starts with its cheapest; then the steps that win most for a byte are taken first (the lower convex hull of
     each name's options makes this the Lagrangian's optimum, up to the last step). The same input gives the same choice.
-
-    Raises:
-        BudgetTooSmall: the cheapest of all take more.
     """
     chosen: dict[str, Option] = {}
     steps: list[tuple[float, str, Option, Option]] = []
@@ -101,8 +106,6 @@ def choose(options: Mapping[str, Sequence[Option]], budget: int) -> dict[str, Sc
             worth = (before.loss - after.loss) / (after.bytes - before.bytes)
             steps.append((-worth, name, before, after))
     left = budget - sum(option.bytes for option in chosen.values())
-    if left < 0:
-        raise BudgetTooSmall(missing=-left, budget=budget)
     for _, name, before, after in sorted(steps, key=lambda step: step[:2]):
         if chosen[name] is before and after.bytes - before.bytes <= left:
             left -= after.bytes - before.bytes

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from hearth.errors import RecipeOverrideUnmatched
-from hearth.quantize.rounding.scheme import BITS, BLOCK_SIZES, Scheme
+from hearth.quantize.rounding.scheme import BITS, BLOCK_SIZES, INTEGER_BITS, Scheme
 
-NO_TEXT = "none"
+NO_TEXT, BUILT_IN_TEXT = "none", "built-in"
 ORIGINAL, LONG = "original", "long"
 HEAD, EMBEDDING = "lm_head", "model.embed_tokens"
 
@@ -91,7 +91,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     calibration: Annotated[
         str,
         Meta(
-            description="Text that shows which weights matter: “none”, “built-in”, or the path of a text file.",
+            description="Text that shows which weights matter: “none”, “built-in”, or a text file, by its path from the recipe's folder.",
         ),
     ] = NO_TEXT
     calibration_tokens: Annotated[
@@ -153,23 +153,26 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def is_calibrated(self) -> bool:
         """Whether the model is run on a text before its weights are rounded."""
-        return (
-            self.calibration != NO_TEXT
-            or self.mixed is not None
-            or self.has_feedback
-            or self.is_scaled
-            or self.has_int8_cache
+        return self.has_int8_cache or (
+            self.has_integers
+            and (self.calibration != NO_TEXT or self.mixed is not None or self.has_feedback or self.is_scaled)
         )
+
+    @property
+    def has_integers(self) -> bool:
+        """Whether some matrices may become integers: floats are not rounded, whatever the way to round."""
+        said = (self.bits, self.head_bits, self.embedding_bits, *(one.bits for one in self.overrides))
+        return self.mixed is not None or any(bits in INTEGER_BITS for bits in said)
 
     @property
     def has_feedback(self) -> bool:
         """Whether rounding needs the second moments of a layer's inputs: far too large to be kept for all layers."""
-        return self.rounding == "gptq"
+        return self.rounding == "gptq" and self.has_integers
 
     @property
     def is_scaled(self) -> bool:
         """Whether columns are multiplied by factors before they are rounded, which the module before makes up for."""
-        return self.rounding == "awq"
+        return self.rounding == "awq" and self.has_integers
 
     @property
     def has_int8_cache(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import textwrap
 import tomllib
 import types
 from collections.abc import Mapping
@@ -17,10 +18,21 @@ from hearth.errors import ModelFileInvalid, RecipeInvalid, RecipeUnknown, Recipe
 from hearth.i18n import mark, tr
 from hearth.model_folder.json_file import read_capped
 from hearth.paths import resource
-from hearth.quantize.recipe import Mixed, Override, Recipe
+from hearth.quantize.recipe import BUILT_IN_TEXT, NO_TEXT, Mixed, Override, Recipe
 
 DEFAULT_RECIPE = "balanced"
 _MAX_BYTES = 1 << 20
+_LINE = 100
+_ABOUT_MIXED = (
+    "Bits and blocks chosen for each matrix by what they spoil on the calibration text, within a budget: bits_per_weight,"
+    " a mean over all matrices with their scales, or bytes, the size of all."
+)
+_EXAMPLE_MIXED = ("#[mixed]", "#bits_per_weight = 5.3", "#bits = [4, 8]", "#block_sizes = [32, 64, 128]")
+_ABOUT_OVERRIDES = (
+    "What is otherwise for the matrices whose names match a pattern: bits, block_size, symmetric. The last that matches"
+    " counts. Names are such as model.layers.0.mlp.down_proj, model.embed_tokens and lm_head."
+)
+_EXAMPLE_OVERRIDES = ("#[[overrides]]", '#pattern = "*.down_proj"', "#bits = 8")
 
 
 def recipe_names() -> list[str]:
@@ -78,12 +90,17 @@ def recipe_text(recipe: Recipe) -> str:
     lines: list[str] = []
     for key, meta in _metas(Recipe).items():
         if meta is not None:
-            lines += [f"# {meta.description}", f"{key} = {_value(getattr(recipe, key))}", ""]
-    if recipe.mixed is not None:
-        lines += ["[mixed]", *_pairs(recipe.mixed), ""]
+            lines += [*_comment(meta.description or ""), f"{key} = {_value(getattr(recipe, key))}", ""]
+    lines += _comment(_ABOUT_MIXED)
+    lines += ["[mixed]", *_pairs(recipe.mixed), ""] if recipe.mixed else [*_EXAMPLE_MIXED, ""]
+    lines += _comment(_ABOUT_OVERRIDES)
     for override in recipe.overrides:
         lines += ["[[overrides]]", *_pairs(override), ""]
-    return "\n".join(lines)
+    return "\n".join(lines if recipe.overrides else [*lines, *_EXAMPLE_OVERRIDES, ""])
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, _LINE, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
 def _read_file(path: Path) -> Recipe:
@@ -95,7 +112,21 @@ def _read_file(path: Path) -> Recipe:
         raise RecipeInvalid(path=str(path), reason=error.params["reason"]) from error
     except UnicodeDecodeError as error:
         raise RecipeInvalid(path=str(path), reason=tr("it is not UTF-8 text")) from error
-    return parse_recipe(text, path)
+    recipe = parse_recipe(text, path)
+    if recipe.calibration in (NO_TEXT, BUILT_IN_TEXT):
+        return recipe
+    # So it is the same file from wherever the work is gone on with.
+    calibration = str(path.parent.absolute() / _at_home(Path(recipe.calibration)))
+    # Where the folder's name is no text, nothing is there under the name that is told.
+    return msgspec.structs.replace(recipe, calibration=calibration.encode(errors="replace").decode())
+
+
+def _at_home(path: Path) -> Path:
+    """With a home folder in place of `~`, where there is one."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _pairs(struct: msgspec.Struct) -> list[str]:

@@ -57,7 +57,7 @@ def report_quality(
         options: how models are run here.
         text: of it the first 4,096 tokens count.
         build_seconds: that it took to make the model.
-        advance: told how much of a stage is done, of how much; what it raises ends the report.
+        advance: told how much is done, of how much; what it raises ends the report.
 
     Raises:
         InputInvalid: the text is too short.

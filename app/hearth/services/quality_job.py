@@ -46,9 +46,8 @@ class EvaluationJob(msgspec.Struct, frozen=True, kw_only=True, tag="evaluation")
 
 
 class QualityProgress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
-    """How far it is: a stage of `quantize.quality.report`, and how much of it is done."""
+    """How far it is; of an evaluation, in tokens."""
 
-    stage: str
     done: int
     total: int
 

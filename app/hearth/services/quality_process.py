@@ -26,7 +26,6 @@ _Answer = TypeVar("_Answer", Reported, Evaluated)
 
 _TELL_SECONDS = 0.25
 _NICENESS = 10
-_SCORING = "scoring"
 
 
 def measure_quality(
@@ -121,16 +120,16 @@ def _done(job: QualityJob | EvaluationJob, caller: Caller) -> Reported | Evaluat
 
     told = 0.0
 
-    def advance(stage: str, done: int, total: int) -> None:
+    def advance(done: int, total: int) -> None:
         nonlocal told
         now = time.monotonic()
         if now - told >= _TELL_SECONDS:
             told = now
-            caller.tell(QualityProgress(stage=stage, done=done, total=total))
+            caller.tell(QualityProgress(done=done, total=total))
 
     try:
         if isinstance(job, EvaluationJob):
-            return Evaluated(evaluate(job, lambda done, total: advance(_SCORING, done, total)))
+            return Evaluated(evaluate(job, advance))
         report = report_quality(
             Checkpoint.open(Path(job.source)),
             Path(job.folder),

@@ -47,6 +47,10 @@ def describe(checkpoint: Checkpoint, context: str = ORIGINAL) -> Decoder:
         ArchitectureUnsupported: its architecture is not known.
         ModelFileInvalid: it is known, but a setting or a tensor is not as it should be.
     """
+    if not checkpoint.model_type:
+        raise ModelFileInvalid(
+            file=str(checkpoint.folder / CONFIG), reason=tr("it has no {name}", name="model_type")
+        )
     architecture = ARCHITECTURES.get(checkpoint.model_type)
     if architecture is None:
         raise _unknown(checkpoint)

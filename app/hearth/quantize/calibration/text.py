@@ -13,8 +13,8 @@ from hearth.model_folder.json_file import read_capped
 from hearth.paths import resource
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.checkpoint.tokens import token_ids
+from hearth.quantize.recipe import BUILT_IN_TEXT
 
-BUILT_IN = "built-in"
 SEQUENCE_LENGTH = 256
 _MAX_BYTES = 64 << 20
 
@@ -30,13 +30,13 @@ def calibration_tokens(source: str, checkpoint: Checkpoint, context_length: int,
         CalibrationInvalid: the file cannot be read, or is too short.
         ModelFileMissing, ModelFileInvalid: the checkpoint has no tokenizer that works.
     """
-    text = _built_in() if source == BUILT_IN else _read(Path(source))
+    text = _built_in() if source == BUILT_IN_TEXT else _read(Path(source))
     ids = np.asarray(token_ids(checkpoint, text), np.int64)
     start = checkpoint.config.get("bos_token_id")
     first = [start] if isinstance(start, int) and not isinstance(start, bool) else []
     length = min(SEQUENCE_LENGTH, context_length) - len(first)
     count = min(len(ids) // max(length, 1), max(1, tokens // SEQUENCE_LENGTH))
-    if count < 1 and source == BUILT_IN:
+    if count < 1 and source == BUILT_IN_TEXT:
         reason = tr("it makes fewer than {count} tokens of Hearth's own text", count=length)
         raise ModelFileInvalid(file=str(checkpoint.folder / TOKENIZER_FILE), reason=reason)
     if count < 1:

@@ -9,9 +9,16 @@ from typing import Any
 
 import msgspec
 
-from hearth.errors import CheckpointUnsupported, ModelFileInvalid, ModelFileMissing, ModelFolderMissing
+from hearth.errors import (
+    CheckpointUnsupported,
+    HearthError,
+    ModelFileInvalid,
+    ModelFileMissing,
+    ModelFolderMissing,
+)
 from hearth.i18n import tr
 from hearth.model_folder.confinement import Confinement
+from hearth.model_folder.genai_config import FILE_NAME as GENAI_CONFIG
 from hearth.model_folder.hub_cache import readable_name
 from hearth.model_folder.json_file import read_json
 from hearth.quantize.checkpoint.packed_tensor import PackedTensor
@@ -23,6 +30,7 @@ from hearth.quantize.checkpoint.torch_file import read_torch
 CONFIG = "config.json"
 _CONFIG_MAX_BYTES = 16 << 20
 _GPTQ_SETTINGS = "quantize_config.json"
+_ADAPTER = "adapter_config.json"
 _SINGLE = "model.safetensors"
 # Each with the reader of its files; the first that is there counts.
 _FORMATS = ((_SINGLE, read_safetensors), ("pytorch_model.bin", read_torch))
@@ -67,6 +75,8 @@ class Checkpoint:
         if not folder.is_dir():
             raise ModelFolderMissing(path=str(folder))
         confinement = Confinement(folder, ())
+        if confinement.optional_file(CONFIG) is None:
+            raise _no_checkpoint(folder, CONFIG)
         config = read_json(confinement.file(CONFIG), dict[str, Any], _CONFIG_MAX_BYTES)
         has_text_part = isinstance(config.get("text_config"), dict)
         if has_text_part:
@@ -204,8 +214,15 @@ def _weight_files(confinement: Confinement) -> tuple[list[Path], Callable[[Path]
         file = confinement.optional_file(single)
         if file is not None:
             return [file], read
-    if any(confinement.folder.glob("*.gguf")):
-        raise CheckpointUnsupported(
-            name=readable_name(confinement.folder), reason=tr("it is quantized already")
-        )
-    raise ModelFileMissing(folder=str(confinement.folder), file=_SINGLE)
+    raise _no_checkpoint(confinement.folder, _SINGLE)
+
+
+def _no_checkpoint(folder: Path, missing: str) -> HearthError:
+    """What the folder is in place of a checkpoint, or that the file is missing."""
+    if (folder / GENAI_CONFIG).exists() or any(folder.glob("*.gguf")):
+        reason = tr("it is quantized already, and can be imported as it is")
+    elif (folder / _ADAPTER).exists():
+        reason = tr("it is an adapter for another model")
+    else:
+        return ModelFileMissing(folder=str(folder), file=missing)
+    return CheckpointUnsupported(name=readable_name(folder), reason=reason)

@@ -13,11 +13,14 @@ import msgspec
 from hearth.errors import ModelFileInvalid, ModelFileTruncated, because
 from hearth.i18n import tr
 from hearth.model_folder.json_file import decode_json
+from hearth.model_folder.lfs_pointer import check_no_pointer
 from hearth.quantize.checkpoint.stored_tensor import StoredTensor, bytes_of
 
 # Some hundred bytes a tensor. The format's own library takes six times as much, which would be a gigabyte in memory.
 _HEADER_MAX_BYTES = 16 << 20
 _LENGTH_BYTES = 8
+# Enough to tell what else it is.
+_LOOKED_AT_BYTES = 64
 _METADATA = "__metadata__"
 
 
@@ -37,8 +40,10 @@ def read_safetensors(file: Path) -> dict[str, StoredTensor]:
     try:
         size = file.stat().st_size
         with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+            beginning = stream.read(_LENGTH_BYTES)
+            length = int.from_bytes(beginning, "little")
             if size < _LENGTH_BYTES or not 2 <= length <= _HEADER_MAX_BYTES:
+                check_no_pointer(file, beginning + stream.read(_LOOKED_AT_BYTES))
                 raise ModelFileInvalid(file=str(file), reason=tr("it is no safetensors file"))
             header = stream.read(length)
     except OSError as error:

@@ -20,6 +20,7 @@ from typing import Any
 
 from hearth.errors import CheckpointUnsupported, ModelFileInvalid, ModelFileTruncated, because
 from hearth.i18n import tr
+from hearth.model_folder.lfs_pointer import check_no_pointer
 from hearth.quantize.checkpoint.stored_tensor import StoredTensor, bytes_of
 
 # Of the pickle, and of the zip's directory: both have some hundred bytes a tensor.
@@ -28,6 +29,7 @@ _MOST_DIMENSIONS = 8
 _MOST_NUMBERS = 1 << 62
 _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 1
+_LOOKED_AT_BYTES = 64
 _OLD_FORMAT = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"
 
 _STORAGES = {
@@ -89,7 +91,9 @@ def read_torch(file: Path) -> dict[str, StoredTensor]:
     """
     try:
         with file.open("rb") as stream:
-            if stream.read(len(_OLD_FORMAT)) == _OLD_FORMAT:
+            beginning = stream.read(_LOOKED_AT_BYTES)
+            check_no_pointer(file, beginning)
+            if beginning.startswith(_OLD_FORMAT):
                 reason = tr(
                     "{file} is in PyTorch's old format; save it anew with PyTorch 1.6 or later,"
                     " or take the safetensors files",

@@ -7,6 +7,7 @@ are kept, in float64.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,7 +52,7 @@ class Mean:
     def exponential(self) -> Estimate:
         """e to the mean; its error to the first order."""
         value = math.exp(min(self.mean, _MOST_NATS))
-        return Estimate(value, value * self.error)
+        return Estimate(value, min(value * self.error, sys.float_info.max))
 
 
 class NotFinite(Exception):

@@ -9,9 +9,10 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from hearth.i18n import tr
+from hearth.services.quality_words import judgement, plain_text
 from hearth.ui.add_model.layer_chart import LayerChart
 from hearth.ui.add_model.page import AddModelPage, card, link_button, section_label
-from hearth.ui.add_model.quality_words import figures_text, judgement, plain_text, size_words
+from hearth.ui.add_model.quality_words import figures_text, size_words
 from hearth.ui.add_model.speed_card import SpeedCard
 from hearth.ui.text_scale import text_label
 from hearth.ui.theme import FontSize, Space

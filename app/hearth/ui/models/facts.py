@@ -13,7 +13,8 @@ from hearth.model_folder.quality import QualityReport
 from hearth.model_folder.speed import SpeedReport
 from hearth.services.devices import speed_text
 from hearth.services.model_overview import ModelOverview
-from hearth.ui.add_model.quality_words import figures_text, judgement, plain_text, size_words
+from hearth.services.quality_words import judgement, plain_text
+from hearth.ui.add_model.quality_words import figures_text, size_words
 from hearth.ui.relative_date import relative_date
 from hearth.ui.wording import memory_text, size_text, two_sentences
 
