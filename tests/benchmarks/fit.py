@@ -17,9 +17,11 @@ The writing speed is that of this answer. A token's reading time grows by the sa
 a prompt that fills the context is the mean of 1 and 3. Memory is the most private memory of the process.
 
 With `--whole` the model is loaded in an engine host instead, reads a whole prompt and writes an answer, as every request
-does; that takes long, and shows that the short way measures the same. All is done in rounds, and medians count: what
-disturbs a shared machine for a moment falls on one of them. With `--memory-only`, for a machine that does
+does; that takes long, and shows that the short way measures the same. With `--memory-only`, for a machine that does
 other work, only the last 16 tokens are read, which is the chunk that the estimate then counts with.
+
+All is done in rounds, and medians count: what disturbs a shared machine for a moment falls on one of them. The machine's
+own speeds are measured anew before each model. The table is shown after each round.
 """
 
 from __future__ import annotations
@@ -206,6 +208,13 @@ def machine() -> Fits:
     return fits
 
 
+def middle(machines: Sequence[Fits]) -> Fits:
+    """One machine by the medians of its speeds."""
+    fits = sorted(machines, key=lambda one: one.spec.compute)[len(machines) // 2]
+    bandwidth = median(one.spec.bandwidth for one in machines)
+    return replace(fits, spec=replace(fits.spec, bandwidth=bandwidth))
+
+
 def median_of(found: Sequence[Measured]) -> Measured:
     """Of each figure."""
     return Measured(
@@ -226,37 +235,36 @@ def main() -> None:
     ways.add_argument("--memory-only", action="store_true", help="for a machine that does other work")
     given = arguments.parse_args()
     contexts = [int(context) for context in given.contexts.split(",")]
-    machines: list[Fits] = []
+    machines: dict[Path, list[Fits]] = defaultdict(list)
     found: dict[tuple[Path, int], list[Measured]] = defaultdict(list)
     for number in range(given.rounds):
         print(f"round {number + 1} of {given.rounds}", file=sys.stderr, flush=True)
-        machines.append(machine())
         for path in given.folders:
+            machines[path].append(machine())
             for context in contexts:
                 if given.memory_only:
                     measured = memory_of(path, context)
                 else:
                     way = measure_whole if given.whole else measure
-                    measured = way(path, machines[-1], context, given.generate)
+                    measured = way(path, machines[path][-1], context, given.generate)
                 found[path, context].append(measured)
-    write(given, contexts, machines, found)
+        write(given, contexts, machines, found)
 
 
 def write(
     given: argparse.Namespace,
     contexts: Sequence[int],
-    machines: Sequence[Fits],
+    machines: Mapping[Path, Sequence[Fits]],
     found: Mapping[tuple[Path, int], Sequence[Measured]],
 ) -> None:
-    """The estimate by the machine's middle round, beside the medians."""
-    fits = sorted(machines, key=lambda one: one.spec.compute)[len(machines) // 2]
-    bandwidth = median(one.spec.bandwidth for one in machines)
-    fits = replace(fits, spec=replace(fits.spec, bandwidth=bandwidth))
-    print(f"bandwidth {bandwidth / 1e9:.1f} GB/s, int8 products {fits.spec.compute / 1e9:.0f} G/s")
+    """The estimate by the machine as it was beside each model, beside the medians of what was measured."""
     print(f"{'model':<10}{'block':>6}{'tokens':>8}" + "".join(
         f"{name:>11}{'est.':>8}{'error':>8}" for name in ("peak MB", "writes/s", "reads/s")))  # fmt: skip
     worst = dict.fromkeys(("memory", "writing", "reading"), 0.0)
     for path in given.folders:
+        fits = middle(machines[path])
+        spec = fits.spec
+        print(f"bandwidth {spec.bandwidth / 1e9:.1f} GB/s, int8 products {spec.compute / 1e9:.0f} G/s")
         fit, precision = estimate_of(ModelFolder.open(path), fits)
         if given.memory_only:  # then the estimate's chunk is the smallest too
             fit = replace(fit, machine=replace(fit.machine, cores=2, compute=1.0))

@@ -53,8 +53,9 @@ _BANDWIDTH_SHARE = 0.95
 _KV_BANDWIDTH_SHARE = 0.7
 # Attention is arithmetic of floats in products of small matrices: its share of the speed of a prompt's products, and of
 # that of a single token's.
-_ATTENTION_COMPUTE_SHARE, _ATTENTION_TOKEN_SHARE = 0.36, 0.19
-_SECONDS_PER_LAYER = 15e-6
+_ATTENTION_COMPUTE_SHARE, _ATTENTION_TOKEN_SHARE = 0.36, 0.172
+# About ten operators a layer, and for each the threads begin and end together.
+_SECONDS_PER_LAYER = 150e-6
 _SECONDS_PER_VOCABULARY = 4e-9
 _PACKED_SPEED = 0.9
 _COMFORTABLE_SHARE = 0.85
