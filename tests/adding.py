@@ -16,6 +16,7 @@ from hearth.services.device_options import machine_text
 from hearth.services.model_fit import experience_file
 from hearth.ui.add_model.add_model_window import AddModelWindow
 from hub_server import HubRepository
+from machine_speeds import speeds
 
 CHECKPOINT, GGUF, GATED = "org/Tiny-Llama", "org/Stories-GGUF", "org/Gated-Stories"
 SMALL = "HuggingFaceTB/SmolLM2-360M-Instruct"  # of the catalogue
@@ -38,9 +39,7 @@ def repositories(folder: Path, gguf: Path) -> dict[str, HubRepository]:
 def know_machine(bandwidth: float = 5e10) -> None:
     """This machine was measured often enough, so a test need not wait for that, and finds the same every time."""
     home().mkdir(parents=True, exist_ok=True)
-    experience = Experience(
-        machine=machine_text(read_machine()), bandwidth=bandwidth, compute=5e11, measurements=3
-    )
+    experience = Experience(machine=machine_text(read_machine()), measured=3 * (speeds(bandwidth),))
     write_experience(experience_file(), experience)
 
 

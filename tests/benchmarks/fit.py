@@ -48,6 +48,7 @@ from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.graph_summary import read_graph
 from hearth.models.fit import Disk, ModelFit
 from hearth.models.shape import ModelShape
+from hearth.models.speeds import Speeds
 from hearth.models.weights import Precision, Weights
 from hearth.services.benchmark.private_memory import Peak
 from hearth.services.benchmark.side import random_tokens
@@ -209,10 +210,9 @@ def machine() -> Fits:
 
 
 def middle(machines: Sequence[Fits]) -> Fits:
-    """One machine by the medians of its speeds."""
-    fits = sorted(machines, key=lambda one: one.spec.compute)[len(machines) // 2]
-    bandwidth = median(one.spec.bandwidth for one in machines)
-    return replace(fits, spec=replace(fits.spec, bandwidth=bandwidth))
+    """One machine with the middle of its speeds."""
+    speeds = Speeds.middle([one.spec.speeds for one in machines])
+    return replace(machines[0], spec=replace(machines[0].spec, speeds=speeds))
 
 
 def median_of(found: Sequence[Measured]) -> Measured:
@@ -263,11 +263,19 @@ def write(
     worst = dict.fromkeys(("memory", "writing", "reading"), 0.0)
     for path in given.folders:
         fits = middle(machines[path])
-        spec = fits.spec
-        print(f"bandwidth {spec.bandwidth / 1e9:.1f} GB/s, int8 products {spec.compute / 1e9:.0f} G/s")
+        print(
+            " ".join(
+                f"{name} {speed:.3g}" for name, speed in msgspec.structs.asdict(fits.spec.speeds).items()
+            )
+        )
         fit, precision = estimate_of(ModelFolder.open(path), fits)
         if given.memory_only:  # then the estimate's chunk is the smallest too
-            fit = replace(fit, machine=replace(fit.machine, cores=2, compute=1.0))
+            fit = replace(
+                fit,
+                machine=replace(
+                    fit.machine, cores=2, speeds=Speeds(prompt_rate=1.0, prompt_attention_rate=1.0)
+                ),
+            )
         for context in contexts:
             expected, measured = fit.at(context), median_of(found[path, context])
             line = f"{path.name:<10}{precision.block_size:>6}{context:>8}"

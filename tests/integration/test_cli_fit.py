@@ -13,6 +13,7 @@ from hearth.models.catalogue import catalogue
 from hearth.models.experience import Experience, write_experience
 from hearth.services.device_options import machine_text
 from hearth.services.model_fit import experience_file
+from machine_speeds import speeds
 
 # The key in a GGUF header, its type, and before the number itself.
 BLOCK_COUNT = b"llama.block_count" + (4).to_bytes(4, "little")
@@ -23,7 +24,7 @@ def measured() -> None:
     """A machine that was measured before, so that no test waits for it."""
     write_experience(
         experience_file(),
-        Experience(machine=machine_text(read_machine()), bandwidth=4e10, compute=3e11, measurements=3),
+        Experience(machine=machine_text(read_machine()), measured=3 * (speeds(4e10, 3e11),)),
     )
 
 

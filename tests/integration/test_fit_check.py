@@ -15,6 +15,7 @@ from hearth.models.experience import Experience, read_experience, write_experien
 from hearth.services.device_options import machine_text
 from hearth.services.hearth import Hearth
 from hearth.services.model_fit import Fits, experience_file
+from machine_speeds import speeds
 
 
 def experience() -> Experience:
@@ -29,7 +30,7 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 
 def test_the_first_long_answer_corrects_the_estimate(stories_float32: Path) -> None:
-    kept = Experience(machine=machine_text(read_machine()), bandwidth=2e10, compute=1e11, measurements=3)
+    kept = Experience(machine=machine_text(read_machine()), measured=3 * (speeds(2e10, 1e11),))
     write_experience(experience_file(), kept)
     folder = ModelFolder.open(stories_float32)
     before = Fits.open(Config()).of_folder(folder).at(512)
@@ -59,7 +60,7 @@ def test_the_first_long_answer_corrects_the_estimate(stories_float32: Path) -> N
 
 
 def test_models_in_gguf_have_an_experience_of_their_own(stories_gguf: Path) -> None:
-    kept = Experience(machine=machine_text(read_machine()), bandwidth=2e10, compute=1e11, measurements=3)
+    kept = Experience(machine=machine_text(read_machine()), measured=3 * (speeds(2e10, 1e11),))
     write_experience(experience_file(), kept)
     hearth = Hearth.open()
     try:

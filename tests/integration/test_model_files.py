@@ -27,6 +27,7 @@ from hearth.models.registry import ModelRegistry
 from hearth.services.device_options import machine_text
 from hearth.services.model_fit import Fits, experience_file
 from key_stores import KeyStore
+from machine_speeds import speeds
 
 
 @pytest.fixture
@@ -189,7 +190,7 @@ def test_what_both_formats_show_side_by_side_decides_which_is_advised(
     for source, name in ((file, "tiny"), (stories_float32, "onnx")):
         hearth("models", "import", str(source), "--in-place", "--name", name)
     # So slow a memory that the tiny models come near what is expected of them.
-    machine = Experience(machine=machine_text(read_machine()), bandwidth=1e9, compute=3e11, measurements=3)
+    machine = Experience(machine=machine_text(read_machine()), measured=3 * (speeds(1e9, 3e11),))
     write_experience(experience_file(), machine)
     sizes = ("--prompt-tokens", "8", "--streams", "1", "--contexts", "0", "--repeat", "1")
     report = hearth("bench", "onnx", "--beside", "tiny", *sizes, "--generate-tokens", "32", "--json").json

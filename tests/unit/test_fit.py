@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from hearth.models.weights import Precision, Weights
 from hearth.quantize.recipe_file import load_recipe, recipe_names
 from hearth.services.model_fit import Fits, precision_of
 from hearth.services.model_formats import best_format
+from machine_speeds import speeds
 
 GB = 10**9
 ORDER = [Fit.WELL, Fit.SLOWLY, Fit.NOT]
@@ -40,7 +42,7 @@ SHAPE = find_in_catalogue("qwen2.5-1.5b").shape
 
 
 def machine(memory: float = 16, bandwidth: float = 40 * GB, compute: float = 500 * GB) -> MachineSpec:
-    return MachineSpec(memory_bytes=round(memory * 2**30), cores=8, bandwidth=bandwidth, compute=compute)
+    return MachineSpec(memory_bytes=round(memory * 2**30), cores=8, speeds=speeds(bandwidth, compute))
 
 
 def model_fit(
@@ -148,15 +150,34 @@ def test_more_memory_and_faster_memory_never_make_it_worse(
     assert ORDER.index(rich.fit) <= ORDER.index(poor.fit)
 
 
-def test_arithmetic_decides_where_memory_is_faster() -> None:
-    quick = model_fit(replace(machine(bandwidth=100 * GB), token_compute=20 * GB), "qwen3-4b")
-    faster_memory = replace(quick, machine=replace(quick.machine, bandwidth=1000 * GB))
-    assert faster_memory.write_speed(512) == pytest.approx(quick.write_speed(512))
-    twice = replace(quick, machine=replace(quick.machine, token_compute=40 * GB))
-    assert twice.write_speed(512) > 1.8 * quick.write_speed(512)
-    # And of what each token before costs, arithmetic decides as well.
-    cost = 1 / quick.write_speed(8192) - 1 / quick.write_speed(4096)
-    assert 1 / twice.write_speed(8192) - 1 / twice.write_speed(4096) == pytest.approx(cost / 2)
+def test_each_measured_speed_decides_its_part() -> None:
+    fit = model_fit(machine(), "qwen3-4b")
+
+    def changed(**speed: float) -> ModelFit:
+        changed_speeds = msgspec.structs.replace(fit.machine.speeds, **speed)
+        return replace(fit, machine=replace(fit.machine, speeds=changed_speeds))
+
+    known = fit.machine.speeds
+    assert changed(bandwidth=1000 * GB).write_speed(512) == fit.write_speed(512)
+    assert changed(token_rate=2 * known.token_rate).write_speed(512) > 1.8 * fit.write_speed(512)
+    # What each token before costs is attention's.
+    cost = 1 / fit.write_speed(8192) - 1 / fit.write_speed(4096)
+    quick = changed(token_attention_rate=2 * known.token_attention_rate)
+    assert 1 / quick.write_speed(8192) - 1 / quick.write_speed(4096) == pytest.approx(cost / 2)
+    assert changed(prompt_rate=2 * known.prompt_rate).read_speed(16) == pytest.approx(
+        2 * fit.read_speed(16), rel=0.01
+    )
+    cost = 1 / fit.read_speed(8192) - 1 / fit.read_speed(4096)
+    quick = changed(prompt_attention_rate=2 * known.prompt_attention_rate)
+    assert 1 / quick.read_speed(8192) - 1 / quick.read_speed(4096) == pytest.approx(cost / 2)
+
+
+def test_floats_are_read_and_not_unpacked() -> None:
+    fit = model_fit(machine(), precision=Precision(bits=16))
+    assert fit.weights.floats == fit.weights.read
+    slow = replace(fit.machine, speeds=msgspec.structs.replace(fit.machine.speeds, token_rate=1e9))
+    assert replace(fit, machine=slow).write_speed(512) == fit.write_speed(512)
+    assert model_fit(machine()).weights.floats == 0
 
 
 @given(st.integers(min_value=1, max_value=200_000), st.integers(min_value=1, max_value=200_000))
@@ -283,7 +304,7 @@ METAL = "Darwin 25.0 arm64"
 def test_the_format_is_chosen_by_what_was_measured(
     shown: dict[str, float], system: str, form: str, words: str
 ) -> None:
-    experience = Experience(machine="m", bandwidth=4e10)
+    experience = Experience(machine="m", measured=(speeds(4e10),))
     for known, factor in shown.items():
         experience = experience.with_shown(Shown(model=known, name=known, format=known, write=factor))
     advice = best_format(*formats(experience, system))
@@ -313,16 +334,23 @@ def formats(experience: Experience, system: str) -> tuple[Fits, ModelFit, ModelF
 
 def test_another_measurement_of_the_machine_leaves_models_as_fast_as_they_were() -> None:
     shown = Shown(model="a", name="a", write=4.0, read=2.0)
-    busy = Experience(machine="m", bandwidth=1e10, compute=1e11, measurements=1).with_shown(shown)
-    quiet = busy.with_speed(2e10, 5e10)
-    assert (quiet.bandwidth, quiet.compute, quiet.measurements) == (2e10, 1e11, 2)
+    busy = Experience(machine="m", measured=(speeds(1e10, 1e11),)).with_shown(shown)
+    quiet = busy.with_speeds(speeds(3e10, 1e11))
+    assert quiet.speeds == speeds(2e10, 1e11)
     assert quiet.correction("a") == Correction(2.0, 2.0, 0)
+
+
+def test_one_measurement_on_a_busy_machine_does_not_decide() -> None:
+    experience = Experience(machine="m")
+    for bandwidth in (2e10, 1e9, 2e10):
+        experience = experience.with_speeds(speeds(bandwidth))
+    assert experience.speeds == speeds(2e10)
 
 
 def test_experience_is_kept_for_one_machine(tmp_path: Path) -> None:
     file = tmp_path / "home" / "fit.json"
     assert read_experience(file, "m") == Experience(machine="m")
-    kept = Experience(machine="m", bandwidth=1e10).with_shown(Shown(model="a", name="a", write=0.5))
+    kept = Experience(machine="m", measured=(speeds(1e10),)).with_shown(Shown(model="a", name="a", write=0.5))
     write_experience(file, kept)
     assert read_experience(file, "m") == kept
     assert read_experience(file, "another") == Experience(machine="another")
@@ -331,6 +359,4 @@ def test_experience_is_kept_for_one_machine(tmp_path: Path) -> None:
 
 
 def replace_shape(shape: ModelShape, **changes: object) -> ModelShape:
-    import msgspec
-
     return msgspec.structs.replace(shape, **changes)

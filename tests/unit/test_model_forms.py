@@ -17,6 +17,7 @@ from hearth.services.model_advice import advise_form, judge
 from hearth.services.model_fit import Fits
 from hearth.services.model_formats import FormatAdvice
 from hearth.services.model_forms import AS_IT_IS, OFFERED_RECIPES, Form, recommended
+from machine_speeds import speeds
 
 FREE = 500 * 10**9
 ENTRY = find_in_catalogue("qwen3-4b")
@@ -28,7 +29,7 @@ def fits_of(memory: float, bandwidth: float, disk: int = FREE) -> Fits:
     """A machine with so many GB of memory, which reads so many GB of it a second."""
     size = round(memory * 2**30)
     machine = Machine("Linux x86_64", "a processor", ("avx512_vnni",), 16, 16, size, size)
-    experience = Experience(bandwidth=bandwidth * 1e9, compute=2e12)
+    experience = Experience(measured=(speeds(bandwidth * 1e9, 2e12),))
     return Fits.of_options(
         EngineOptions(threads=16, kv_cache_bytes=4 << 30, memory_bytes=size), machine, experience, disk
     )
@@ -48,7 +49,7 @@ def form(fits: Fits, name: str, format_: Format, size: int, *, gated: bool = Fal
     [
         (8, 40, "qwen3-1.7b"),
         (16, 68, "qwen3-4b-instruct-2507"),
-        (16, 150, "qwen3-8b"),
+        (16, 120, "qwen3-8b"),
         (64, 100, "qwen3-30b-a3b"),
         (4, 8, "smollm2-360m"),
     ],

@@ -9,13 +9,15 @@ import pytest
 
 from hearth.models.fit import MachineSpec
 from hearth.models.shape import ModelShape
+from hearth.models.speeds import Speeds
 from hearth.quantize.recipe_file import load_recipe
 from hearth.quantize.rounding.rounding import ROUNDINGS
 from hearth.services import quantizing_time
 from hearth.services.quality import REPORT_TOKENS
 from hearth.services.quantizing_time import quantizing_seconds
+from machine_speeds import speeds
 
-MACHINE = MachineSpec(memory_bytes=8 << 30, cores=2, bandwidth=2e10, compute=2e11)
+MACHINE = MachineSpec(memory_bytes=8 << 30, cores=2, speeds=speeds(2e10, 2e11))
 SHAPE = ModelShape(
     architecture="qwen2",
     context=32768,
@@ -42,7 +44,7 @@ def test_a_finer_recipe_takes_longer() -> None:
 def test_a_larger_model_takes_longer_and_a_faster_machine_shorter(recipe: str) -> None:
     wider = msgspec.structs.replace(SHAPE, hidden_size=3584, intermediate_size=18944)
     assert seconds(recipe, wider) > 2 * seconds(recipe)
-    faster = replace(MACHINE, cores=8, compute=8e11)
+    faster = replace(MACHINE, cores=8, speeds=speeds(2e10, 8e11))
     assert seconds(recipe, machine=faster) == pytest.approx(seconds(recipe) / 4)
 
 
@@ -54,7 +56,7 @@ def test_experts_count_all_though_a_token_uses_few() -> None:
 
 
 def test_nothing_is_told_of_a_machine_that_was_not_measured() -> None:
-    assert seconds("balanced", machine=replace(MACHINE, compute=0.0)) == 0
+    assert seconds("balanced", machine=replace(MACHINE, speeds=Speeds())) == 0
 
 
 def test_every_way_to_round_and_the_whole_report_count() -> None:

@@ -1,23 +1,19 @@
-"""How fast this machine reads memory and multiplies, measured in a process of its own.
+"""How fast this machine reads memory, multiplies and runs models, measured in a process of its own.
 
-`python -m hearth.hardware.speed CORES` (in the packaged app `hearth --measure-speed CORES`) prints the answer as JSON.
-The desktop asks through `measure_speed`, so that it carries neither numpy nor the memory that is read.
+`python -m hearth.hardware.speed CORES` (in the packaged app `hearth --measure-speed CORES`) prints the answer as JSON,
+with the names of `models/speeds.py`; it is asked for in `services/machine_speed.py`.
 """
 
 from __future__ import annotations
 
-import subprocess
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
-
-from hearth.child_process import answer_of, own_command
 from hearth.hardware.machine import read_machine
 
-_TIMEOUT_SECONDS = 60
 # Beyond the caches of most processors, and no more than an eighth of a small machine's memory.
 _READ_BYTES = 512 << 20
 _MEMORY_SHARE = 8
@@ -26,32 +22,11 @@ _SECONDS = 0.5
 _LEAST_ROUNDS = 4
 
 
-class MachineSpeed(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured, with all cores together; 0 where it could not be.
+def measure(cores: int) -> dict[str, float]:
+    """Measure in this process; takes five seconds, and for that time up to half a gigabyte."""
+    from hearth.hardware.kernel_speed import measure_kernels
 
-    Attributes:
-        bandwidth: bytes of memory read in a second.
-        compute: float32 operations in a second, in a product of matrices that lie in the caches.
-    """
-
-    bandwidth: float = 0.0
-    compute: float = 0.0
-
-
-def measure_speed(cores: int) -> MachineSpeed:
-    """Measure in a process of its own; takes a second and for that time up to half a gigabyte. Never raises."""
-    command = own_command("hearth.hardware.speed", "--measure-speed", str(cores))
-    threads = {name: str(cores) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    try:
-        answer = answer_of(command, _TIMEOUT_SECONDS, threads)
-        return msgspec.json.decode(answer, type=MachineSpeed)
-    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError):
-        return MachineSpeed()
-
-
-def measure(cores: int) -> MachineSpeed:
-    """Measure in this process."""
-    return MachineSpeed(bandwidth=_bandwidth(cores), compute=_compute())
+    return {"bandwidth": _bandwidth(cores), "compute": _compute(), **measure_kernels(cores)}
 
 
 def _bandwidth(cores: int) -> float:
@@ -96,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the answer as one line of JSON."""
     arguments = sys.argv[1:] if arguments is None else arguments
     cores = int(arguments[0]) if arguments and arguments[0].isdigit() else 1
-    sys.stdout.write(msgspec.json.encode(measure(max(1, cores))).decode() + "\n")
+    sys.stdout.write(json.dumps(measure(max(1, cores))) + "\n")
     return 0
 
 

@@ -11,10 +11,11 @@ import msgspec
 from hearth.model_folder.json_file import write_json
 from hearth.model_folder.manifest import GENAI
 from hearth.models.fit import Correction
+from hearth.models.speeds import Speeds
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _MAX_BYTES = 1 << 20
 # Models come and go; what the oldest have shown is forgotten.
 _MOST = 200
@@ -46,15 +47,12 @@ class Experience(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         machine: processor, cores and instruction sets.
-        bandwidth, compute: as `models/fit.py` has them; 0 where they were not measured.
-        measurements: how often that was done; other programs make it slower, never faster, so the best counts.
+        measured: its speeds, each time that they were measured.
     """
 
     format: int = _FORMAT
     machine: str = ""
-    bandwidth: float = 0.0
-    compute: float = 0.0
-    measurements: int = 0
+    measured: tuple[Speeds, ...] = ()
     models: tuple[Shown, ...] = ()
 
     def correction(self, model: str = "", form: str = GENAI) -> Correction:
@@ -76,20 +74,23 @@ class Experience(msgspec.Struct, frozen=True, kw_only=True):
             shown.format == form and _LEAST_FACTOR <= shown.write <= _MOST_FACTOR for shown in self.models
         )
 
-    def with_speed(self, bandwidth: float, compute: float) -> Experience:
+    @property
+    def speeds(self) -> Speeds:
+        """Of this machine, as far as it is known."""
+        return Speeds.middle(self.measured)
+
+    def with_speeds(self, speeds: Speeds) -> Experience:
         """The same after another measurement of the machine; what models have shown stays as fast as it was."""
-        best, most = max(bandwidth, self.bandwidth), max(compute, self.compute)
+        old, new = self.speeds, Speeds.middle((*self.measured, speeds))
         models = tuple(
             msgspec.structs.replace(
                 shown,
-                write=shown.write * (self.bandwidth / best if self.bandwidth else 1.0),
-                read=shown.read * (self.compute / most if self.compute else 1.0),
+                write=shown.write * _ratio(old.token_rate, new.token_rate),
+                read=shown.read * _ratio(old.prompt_rate, new.prompt_rate),
             )
             for shown in self.models
         )
-        return msgspec.structs.replace(
-            self, bandwidth=best, compute=most, measurements=self.measurements + 1, models=models
-        )
+        return msgspec.structs.replace(self, measured=(*self.measured, speeds), models=models)
 
     def with_shown(self, shown: Shown) -> Experience:
         """The same with this model's new figures in the place of its old ones."""
@@ -118,6 +119,10 @@ def write_experience(file: Path, experience: Experience) -> None:
         write_json(file, experience)
     except OSError as error:
         log.warning("%s cannot be written: %s", file, error)
+
+
+def _ratio(old: float, new: float) -> float:
+    return old / new if old and new else 1.0
 
 
 def _middle(factors: list[float]) -> float:

@@ -9,10 +9,10 @@ Memory is that of one conversation of `context` tokens:
   attention keeps, on each core, a score for each token of the chunk and each token before;
 - the rest of the system.
 
-For each token of an answer the processor reads the weights that it needs and unpacks them, so that memory's bandwidth
-decides, or arithmetic where there are few cores for it; then it does the same with all keys and values. A prompt is read
-many tokens at once, so that arithmetic decides. What is beside is a fixed time for each layer and each token of the
-vocabulary. The constants below were measured; `Correction` brings in what this machine has shown since.
+For each token of an answer the processor goes through the weights that it needs, and through all keys and values. A
+prompt is read many tokens at once, so that arithmetic decides. What is beside is a fixed time for each operator and each
+token of the vocabulary. How fast this machine is at each of these was measured (`Speeds`), and `Correction` brings in
+what its models have shown since.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any, Final
 from hearth.i18n import mark, tr
 from hearth.model_folder.manifest import GENAI, GGUF
 from hearth.models.shape import ModelShape
+from hearth.models.speeds import Speeds
 from hearth.models.weights import Weights
 
 MB = 10**6
@@ -51,11 +52,7 @@ _SCORE_BYTES = 4
 # Of the bandwidth that reading alone reaches; attention reads keys and values less evenly.
 _BANDWIDTH_SHARE = 0.95
 _KV_BANDWIDTH_SHARE = 0.7
-# Attention is arithmetic of floats in products of small matrices: its share of the speed of a prompt's products, and of
-# that of a single token's.
-_ATTENTION_COMPUTE_SHARE, _ATTENTION_TOKEN_SHARE = 0.36, 0.172
-# About ten operators a layer, and for each the threads begin and end together.
-_SECONDS_PER_LAYER = 150e-6
+_OPERATORS_PER_LAYER = 10
 _SECONDS_PER_VOCABULARY = 4e-9
 _PACKED_SPEED = 0.9
 _COMFORTABLE_SHARE = 0.85
@@ -82,10 +79,7 @@ class MachineSpec:
         available_bytes: what can be taken now without swapping.
         disk_free_bytes: where models are kept.
         cores: that models run on.
-        bandwidth: bytes of memory that all cores together read in a second.
-        compute: operations in a second that all cores together do in the products of a prompt.
-        token_compute: the same in the products of a single token, which spend most of it on unpacking weights; 0 where
-            memory is taken to be slower than that.
+        speeds: as they were measured.
         kv_limit_bytes: most that keys and values of one model may take; 0 is no limit.
     """
 
@@ -93,9 +87,7 @@ class MachineSpec:
     cores: int
     available_bytes: int = 0
     disk_free_bytes: int = 0
-    bandwidth: float
-    compute: float
-    token_compute: float = 0.0
+    speeds: Speeds
     kv_limit_bytes: int = 0
 
 
@@ -247,27 +239,29 @@ class ModelFit:
 
     def write_speed(self, context: int) -> float:
         """Tokens a second of one answer after so many tokens; 0 where the bandwidth is not known."""
-        bandwidth = self.machine.bandwidth
-        if bandwidth <= 0:
+        speeds = self.machine.speeds
+        if speeds.bandwidth <= 0:
             return 0.0
-        weights = self.weights.read / (bandwidth * _BANDWIDTH_SHARE)
-        attention = context * self.kv_bytes_per_token / (bandwidth * _KV_BANDWIDTH_SHARE)
-        if compute := self.machine.token_compute:
-            weights = max(weights, 2 * self.weights.products / compute)
-            products = context * self.shape.layers * self.shape.heads * self.shape.head_size
-            attention = max(attention, 4 * products / (compute * _ATTENTION_TOKEN_SHARE))
-        seconds = weights + attention
-        speed = 1 / (seconds + self._fixed_seconds)
-        return speed * self.correction.write * (_PACKED_SPEED if self.is_packed else 1.0)
+        floats = self.weights.floats if speeds.token_rate else self.weights.read
+        seconds = floats / (speeds.bandwidth * _BANDWIDTH_SHARE)
+        if speeds.token_rate:
+            seconds += (self.weights.read - floats) / speeds.token_rate
+        if speeds.token_attention_rate:
+            seconds += context * self._attention_operations / speeds.token_attention_rate
+        else:
+            seconds += context * self.kv_bytes_per_token / (speeds.bandwidth * _KV_BANDWIDTH_SHARE)
+        seconds += self.shape.layers * _OPERATORS_PER_LAYER * speeds.operator_seconds
+        seconds += self.shape.vocab_size * _SECONDS_PER_VOCABULARY
+        return self.correction.write / seconds * (_PACKED_SPEED if self.is_packed else 1.0)
 
     def read_speed(self, context: int) -> float:
-        """Tokens a second of a prompt of so many tokens; 0 where arithmetic was not measured."""
-        compute = self.machine.compute
-        if compute <= 0:
+        """Tokens a second of a prompt of so many tokens; 0 where that was not measured."""
+        speeds = self.machine.speeds
+        if not speeds.prompt_rate or not speeds.prompt_attention_rate:
             return 0.0
-        shape = self.shape
-        attention = 2 * context / 2 * shape.heads * shape.head_size * shape.layers
-        seconds = 2 * (self.weights.products + attention / _ATTENTION_COMPUTE_SHARE) / compute
+        seconds = 2 * self.weights.products / speeds.prompt_rate
+        # Each token looks at those before it: at half of them in the mean.
+        seconds += context / 2 * self._attention_operations / speeds.prompt_attention_rate
         return self.correction.read / seconds
 
     @property
@@ -275,9 +269,9 @@ class ModelFit:
         return self.shape.kv_numbers * KV_BYTES[self.kv_type]
 
     @property
-    def _fixed_seconds(self) -> float:
-        """Of one token, whatever the bandwidth: starting operators, choosing from the vocabulary."""
-        return self.shape.layers * _SECONDS_PER_LAYER + self.shape.vocab_size * _SECONDS_PER_VOCABULARY
+    def _attention_operations(self) -> int:
+        """For each token that another one looks at: two for each number of its keys, and of its values."""
+        return 4 * self.shape.layers * self.shape.heads * self.shape.head_size
 
     def _working(self, context: int) -> int:
         shape = self.shape

@@ -76,6 +76,7 @@ class Weights:
         loaded: that loading copies, in another order, into the memory of the process.
         mapped: of the files' own pages that are needed all the time.
         read: that one token of one answer reads.
+        floats: of these, what is not unpacked.
         products: weights that one token is multiplied with.
     """
 
@@ -84,6 +85,7 @@ class Weights:
     mapped: int
     read: int
     products: int
+    floats: int = 0
 
     @classmethod
     def of_shape(cls, shape: ModelShape, precision: Precision) -> Weights:
@@ -109,6 +111,8 @@ class Weights:
         disk += precision.disk_bytes(*table, head_bits)
         if not shape.tied or embedding_bits != head_bits:
             disk += precision.disk_bytes(*table, embedding_bits)
+        floats = round(read) if precision.bits in _FLOAT_BITS else 0
+        floats += head if head_bits in _FLOAT_BITS else 0
         # Cosines and sines of all positions.
         disk += shape.context * shape.head_size * 4
         return cls(
@@ -117,21 +121,25 @@ class Weights:
             mapped=0,
             read=round(read) + head,
             products=products + shape.vocab_size * shape.hidden_size,
+            floats=floats,
         )
 
     @classmethod
     def of_graph(cls, shape: ModelShape, tensors: Iterable[ExternalTensor], disk: int) -> Weights:
         """Of a model folder in onnxruntime-genai's format; `disk` is the size of its files."""
         loaded = products = 0
-        read = 0.0
+        read = floats = 0.0
         used = shape.experts_used / shape.experts if shape.experts else 1.0
         for tensor in tensors:
             share = used if ".experts." in tensor.name else 1.0
             in_memory, weights = _loaded(tensor)
             loaded += in_memory
             read += in_memory * share
+            floats += in_memory * share if tensor.data_type in _FLOATS else 0
             products += round(weights * share)
-        return cls(disk=disk, loaded=loaded, mapped=0, read=round(read), products=products)
+        return cls(
+            disk=disk, loaded=loaded, mapped=0, read=round(read), products=products, floats=round(floats)
+        )
 
     @classmethod
     def of_gguf(cls, shape: ModelShape, file_bytes: int) -> Weights:

@@ -1,6 +1,6 @@
 """Will it fit, will it be fast: `hearth.models.fit` for this machine, its settings, and the forms that models come in.
 
-fits = Fits.open(config)                        # measures the machine, a second the first times; not on a main thread
+fits = Fits.open(config)                        # measures the machine, some seconds the first times; not on a main thread
 choices = fits.of_catalogue(entry)              # by recipe, the default first
 estimate = choices["balanced"].at(4096)         # memory, speeds, verdict and its reason
 advice = advise(choices, "balanced", 4096)      # what would fit better; None where that is as good as it gets
@@ -23,7 +23,6 @@ from hearth.engine.llama_cpp_context import bytes_of_token, context_for
 from hearth.engine.packed_weights import SIZE_FACTOR, wants_packing
 from hearth.errors import ModelUnsupported
 from hearth.hardware.machine import Machine, read_machine
-from hearth.hardware.speed import measure_speed
 from hearth.i18n import tr
 from hearth.model_folder.digest import files_digest, model_digest
 from hearth.model_folder.folder import ModelFolder
@@ -41,21 +40,13 @@ from hearth.quantize.recipe import EMBEDDING, HEAD, Recipe
 from hearth.quantize.recipe_file import DEFAULT_RECIPE, load_recipe
 from hearth.services.device_options import machine_text
 from hearth.services.engine_options import engine_options
+from hearth.services.machine_speed import measure_speed
 from hearth.services.quantizing_time import quantizing_seconds
 
 # In the order in which they are advised: the smaller ones come after.
 RECIPES = (DEFAULT_RECIPE, "small")
 # Each may meet a machine that is busy.
 _ENOUGH_MEASUREMENTS = 3
-# How much faster than float32 products those of int8 activations with int4 weights are, by what a processor has. The
-# first was measured; the others follow from the width of the instructions.
-_INT8_GAINS = (({"avx512_vnni"}, 1.2), ({"avx_vnni"}, 1.0), ({"i8mm"}, 1.5), ({"asimddp"}, 1.0))
-_PLAIN_GAIN = 0.7
-# What is left of that in the products of a single token: measured with four models of 0.5B to 8B on two cores, where it is
-# less than memory gives. Where nothing was measured, memory decides until models have shown otherwise.
-_TOKEN_SHARES = (({"avx512_vnni"}, 0.2),)
-# numpy's products run on a coprocessor of Apple's that ONNX Runtime's do not use.
-_APPLE_GAIN = 0.25
 
 
 def experience_file() -> Path:
@@ -67,10 +58,10 @@ def read_machine_experience(machine: Machine, *, measured: bool) -> Experience:
     """What is kept of this machine; with `measured`, its speeds are measured now unless they were often enough."""
     file = experience_file()
     experience = read_experience(file, machine_text(machine))
-    if measured and experience.measurements < _ENOUGH_MEASUREMENTS:
-        speed = measure_speed(machine.usable_cores)
-        if speed.bandwidth:
-            experience = experience.with_speed(speed.bandwidth, speed.compute)
+    if measured and len(experience.measured) < _ENOUGH_MEASUREMENTS:
+        speeds = measure_speed(machine.usable_cores)
+        if speeds.bandwidth:
+            experience = experience.with_speeds(speeds)
             write_experience(file, experience)
     return experience
 
@@ -105,7 +96,7 @@ class Fits:
 
     @classmethod
     def open(cls, config: Config, *, machine: Machine | None = None, measured: bool = True) -> Fits:
-        """Look at this machine. With `measured`, measure it as well, the first three times: a second each."""
+        """Look at this machine. With `measured`, measure it as well, the first three times: some seconds each."""
         machine = machine or read_machine()
         experience = read_machine_experience(machine, measured=measured)
         options = engine_options(config.engine, machine)
@@ -116,15 +107,12 @@ class Fits:
         cls, options: EngineOptions, machine: Machine, experience: Experience, disk_free_bytes: int = 0
     ) -> Fits:
         """For a machine that was looked at already."""
-        compute = experience.compute * _int8_gain(machine)
         spec = MachineSpec(
             memory_bytes=machine.memory_bytes,
             cores=options.threads,
             available_bytes=machine.available_bytes,
             disk_free_bytes=disk_free_bytes,
-            bandwidth=experience.bandwidth,
-            compute=compute,
-            token_compute=compute * _token_share(machine),
+            speeds=experience.speeds,
             kv_limit_bytes=options.kv_cache_bytes,
         )
         return cls(machine, spec, options, experience)
@@ -233,15 +221,3 @@ def _disk_free(folder: Path) -> int:
         return shutil.disk_usage(folder).free
     except OSError:
         return 0
-
-
-def _int8_gain(machine: Machine) -> float:
-    if machine.system.startswith("Darwin"):
-        return _APPLE_GAIN
-    has = set(machine.instruction_sets)
-    return next((gain for needed, gain in _INT8_GAINS if needed <= has), _PLAIN_GAIN)
-
-
-def _token_share(machine: Machine) -> float:
-    has = set(machine.instruction_sets)
-    return next((share for needed, share in _TOKEN_SHARES if needed <= has), 0.0)

@@ -11,8 +11,8 @@ from hearth.quantize.recipe import Recipe
 # Seconds of one core for a number, by the way to round: reading, rounding, writing. Nearest, scale search and GPTQ were
 # measured with 1.5B on two cores; the others are by how many trials they make.
 _ROUNDING_SECONDS = {"nearest": 12e-9, "scale-search": 80e-9, "hqq": 160e-9, "gptq": 330e-9, "awq": 110e-9}
-# Of the speed of a prompt's products, what those in float32 reach, and those of second moments and their factors.
-_FLOAT_SHARE, _MOMENT_SHARE = 0.5, 0.45
+# Of the speed of float32 products, what those of calibration reach, and those of second moments and their factors.
+_FLOAT_SHARE, _MOMENT_SHARE = 0.6, 0.54
 # Each way to round each matrix is tried on some tokens: so many for all matrices of a layer together, and so many for
 # each layer at the head, where it is seen what comes of that.
 _TRIED_TOKENS, _TRIED_AT_HEAD = 3300, 128
@@ -23,7 +23,7 @@ _REPORT_TOKENS, _LOGIT_SECONDS = 4096, 4e-7
 
 def quantizing_seconds(shape: ModelShape, recipe: Recipe, machine: MachineSpec) -> float:
     """From the first number read to the quality report; 0 where the machine's speed is not known."""
-    if machine.compute <= 0:
+    if machine.speeds.compute <= 0:
         return 0.0
     matrices = list(_matrices(shape))
     layer = sum(rows * columns for rows, columns in matrices)
@@ -40,7 +40,7 @@ def quantizing_seconds(shape: ModelShape, recipe: Recipe, machine: MachineSpec) 
         met = {columns for _, columns in matrices}
         moments = sum(recipe.calibration_tokens * columns**2 + columns**3 / 3 for columns in met)
         moments += sum(rows * columns**2 for rows, columns in matrices)
-    arithmetic = shape.layers * (floats / _FLOAT_SHARE + moments / _MOMENT_SHARE) / machine.compute
+    arithmetic = shape.layers * (floats / _FLOAT_SHARE + moments / _MOMENT_SHARE) / machine.speeds.compute
     rounding = numbers * _ROUNDING_SECONDS[recipe.rounding]
     report = _REPORT_TOKENS * shape.vocab_size * _LOGIT_SECONDS
     return arithmetic + (rounding + report) / machine.cores

@@ -50,7 +50,7 @@ def keep_shown(fits: Fits, entry: ModelEntry, info: ModelInfo, measured: Measure
         HearthError, OSError: the model's files cannot be read any more.
     """
     is_of_estimate = entry.format == GGUF or (entry.format == GENAI and info.provider == _PROCESSOR)
-    if not fits.spec.bandwidth or not is_of_estimate or measured.written < LEAST_WRITTEN:
+    if not fits.spec.speeds.bandwidth or not is_of_estimate or measured.written < LEAST_WRITTEN:
         return None
     fit = fits.of_entry(entry)
     fit = fit.corrected(Correction(), is_packed=fit.is_packed and info.is_packed)
