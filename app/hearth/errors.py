@@ -346,6 +346,14 @@ class CalibrationInvalid(HearthError):
     remedy = mark("Take another text file, or “built-in”.")
 
 
+class ModelNotFinite(HearthError):
+    code = "model_not_finite"
+    what = mark("The new model would answer nothing: what it computes are not numbers. It was not kept.")
+    remedy = mark(
+        "Try another recipe. If that ends the same way, the original is damaged: fetch it again, or take another model."
+    )
+
+
 # Models that run, here or on a server
 
 

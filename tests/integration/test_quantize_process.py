@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import psutil
 import pytest
 
@@ -28,6 +29,7 @@ from hearth.errors import (
     ModelFileInvalid,
     ModelFileMissing,
     ModelNameTaken,
+    ModelNotFinite,
     QuantizeBusy,
     QuantizeCancelled,
     QuantizeCrashed,
@@ -41,6 +43,7 @@ from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.process import QuantizeProcess
 from hearth.quantize.protocol import Done, Job
 from hearth.quantize.recipe import Mixed, Recipe
+from hearth.quantize.recipe_file import load_built_in_recipe
 from hearth.quantize.work_folder import WorkFolder
 from hearth.services.quantizing import QuantizeProgress, Stage, discard, quantize
 from hearth.services.quantizing import _held as held
@@ -234,6 +237,23 @@ def test_what_was_stopped_while_it_was_measured_is_gone_on_with(
     entry = quantize(models, source, "mine", RECIPE)
     assert content(entry.path) == built
     assert entry.manifest.quality is not None
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("name", "error"), [("int8", ModelNotFinite), ("balanced", ModelFileInvalid)])
+def test_a_model_that_computes_no_numbers_is_refused_and_leaves_nothing(
+    models: ModelRegistry, tmp_path: Path, name: str, error: type[HearthError]
+) -> None:
+    """Calibration finds it in the original, the quality report in what was made of it."""
+    tensors = write_llama(tmp_path, vocabulary=2048)
+    for module in ("up_proj", "down_proj"):  # each is finite, their product is not
+        tensors[f"model.layers.0.mlp.{module}.weight"] *= np.float32(1e25)
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    shutil.copyfile(FOLDER / "tokenizer.json", tmp_path / "tokenizer.json")
+    with pytest.raises(error):
+        quantize(models, tmp_path, "broken", load_built_in_recipe(name))
+    assert models.list() == []
+    assert not (models.root / ".quantizing").exists()
 
 
 @pytest.mark.timeout(300)

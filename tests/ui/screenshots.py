@@ -1,7 +1,8 @@
 """Pictures of the window in its main states, light and dark: `make screenshots` writes them to screenshots/.
 
-Each is taken from the real window on real services, at the scale that QT_SCALE_FACTOR gives. The pictures of the first
-five minutes, and of settings, help and about, are taken in both languages.
+Each is taken from the real window on real services, in both languages, at the scale that QT_SCALE_FACTOR gives.
+`ARGS="folder wizard"` takes some groups alone: first, main, wizard, models, problem. HEARTH_SCREENSHOT_MODES is
+"light dark", or one of them.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from adding import CHECKPOINT, GATED, know_machine, repositories
+from adding import CHECKPOINT, GATED, SMALL, know_machine, repositories
+from app_layouts import ollama_model
 from hub_server import HubServer
 from window_life import live, until
 
@@ -27,7 +30,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import shiboken6
 from PySide6.QtCore import QCoreApplication, QRect, Qt
 from PySide6.QtGui import QPainter, QPixmap
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QMessageBox, QScrollArea, QWidget
 
 from hearth import i18n, paths
 from hearth.conversations.message import (
@@ -38,12 +41,15 @@ from hearth.conversations.message import (
     PartKind,
     Role,
 )
-from hearth.model_folder.manifest import Manifest, write_manifest
+from hearth.errors import DiskFull
+from hearth.model_folder.manifest import Manifest, RemoteModel, write_manifest
 from hearth.models import registry
-from hearth.models.hub.choices import Format
+from hearth.models.catalogue import catalogue
 from hearth.services.events import ModelState
 from hearth.services.hearth import Hearth
+from hearth.services.install_events import InstallState, InstallStep
 from hearth.ui import theme
+from hearth.ui.add_model.add_model_window import AddModelWindow
 from hearth.ui.main_window import MainWindow
 from hearth.ui.qt_language import use_qt_language
 from hearth.ui.worker_thread import qt_thread
@@ -78,28 +84,33 @@ A few things to know:
 
 def main() -> int:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "screenshots"
+    groups = sys.argv[2:] or ["first", "main", "wizard", "models", "problem"]
     folder.mkdir(parents=True, exist_ok=True)
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
     app = QApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
-    for mode in ("light", "dark"):
+    for mode in os.environ.get("HEARTH_SCREENSHOT_MODES", "light dark").split():
         theme.theme().apply(mode)
-        with _starter():
-            for language in i18n.LANGUAGES:
-                _speak(app, language)
-                with _home():
+        for language in i18n.LANGUAGES:
+            _speak(app, language)
+            if "first" in groups:
+                with _starter(), _home():
                     FirstMinutes(folder, mode).take_all()
+            with _without_starter():
+                if "main" in groups:
+                    with _home():
+                        Photographer(folder, mode).take_all()
+                if "wizard" in groups:
+                    with _home(), _hub() as server:
+                        WizardCamera(folder, mode).take_all(server)
+                if "models" in groups:
+                    with _home():
+                        ModelsCamera(folder, mode).take_all()
         _speak(app, "en")
-        with _without_starter(), _home():
-            Photographer(folder, mode).take_all()
-            for language in i18n.LANGUAGES:
-                _speak(app, language)
-                with _home(), _hub() as server:
-                    WizardCamera(folder, mode).take_all(server)
-        _speak(app, "en")
-        with tempfile.NamedTemporaryFile() as file:
-            os.environ["HEARTH_HOME"] = file.name
-            Photographer(folder, mode).take_problem()
+        if "problem" in groups:
+            with tempfile.NamedTemporaryFile() as file:
+                os.environ["HEARTH_HOME"] = file.name
+                Photographer(folder, mode).take_problem()
     return 0
 
 
@@ -275,6 +286,8 @@ class WizardCamera(Camera):
         wizard = window.add_model.wizard
         until(lambda: any(row.verdict for row in wizard.choose.list.rows()))
         self._take_both("add-choose")
+        wizard.choose.search.setText("nothing like it")
+        self._take_both("add-nothing")
         wizard.choose.search.setText("tiny")
         wizard.choose.search_hub()
         until(lambda: [row.title for row in wizard.choose.list.rows()] == [CHECKPOINT])
@@ -283,13 +296,15 @@ class WizardCamera(Camera):
         wizard.choose.search_hub()
         until(lambda: wizard.details.forms)
         self._take_both("add-gated")
+        wizard.choose.source = next(entry for entry in catalogue() if entry.repository == SMALL)
+        wizard.choose.went_on.emit()
+        until(lambda: wizard.details.forms and wizard.details.forms.title != GATED)
+        self._take_both("add-ready-made")
         wizard.choose.source = CHECKPOINT
         wizard.choose.went_on.emit()
         until(lambda: wizard.details.forms and wizard.details.forms.title == "Tiny-Llama")
-        box = wizard.details.choices.boxes[Format.CHECKPOINT]
-        box.setCurrentIndex(box.findData("int8"))  # the default one is for larger models
-        box.activated.emit(box.currentIndex())
         self._take_both("add-details")
+        self._take_end(wizard, wizard.details, "add-name")
         arrives = threading.Event()
 
         def hold(_sent: int) -> None:
@@ -300,19 +315,98 @@ class WizardCamera(Camera):
         until(lambda: wizard.page() is wizard.progress)
         self._take_both("add-progress")
         self.take("add-strip")
+        self._take_states(wizard)
         arrives.set()
         until(lambda: wizard.page() is wizard.ready)
-        wizard.ready.more_button.click()
         self._take_both("add-ready")
+        wizard.ready.more_button.click()
+        self._take_end(wizard, wizard.ready, "add-figures")
         self.close()
+
+    def _take_states(self, wizard: AddModelWindow) -> None:
+        """The page of progress in the states that pass by too quickly here."""
+        page, real = wizard.progress, wizard.progress.status
+        made = replace(real, state=InstallState.RUNNING, step=InstallStep.QUANTIZE, done=37, total=100)
+        room = DiskFull(path="/home/somebody/.local/share/hearth/models")
+        show = page.show_status
+        with mock.patch.object(page, "show_status"):  # what really happens would take its place
+            for name, status in (
+                ("quantizing", replace(made, seconds_left=1260.0)),
+                ("paused", replace(real, state=InstallState.PAUSED, done=real.total // 3)),
+                ("failed", replace(made, state=InstallState.FAILED, error=room)),
+            ):
+                show(status)
+                self._take_both(f"add-{name}")
+        show(real)
+        page.cancel_button.click()
+        box = wizard.findChild(QMessageBox)
+        live(250)
+        self.save("add-cancel", box.grab())
+        box.reject()
+
+    def _take_end(self, wizard: AddModelWindow, page: QWidget, name: str) -> None:
+        """The page scrolled to its end."""
+        bar = page.findChild(QScrollArea).verticalScrollBar()
+        live(250)
+        bar.setValue(bar.maximum())
+        live(100)
+        self.save(name, wizard.grab())
 
     def _take_both(self, name: str) -> None:
         window = self.window
         for scale, ending in ((1.0, ""), (2.0, "-large")):
             window.set_text_size(scale)
-            live(250)
+            live(600)  # where the machine is busy, rows take their height late
             self.save(name + ending, window.add_model.wizard.grab())
         window.set_text_size(1.0)
+
+
+class ModelsCamera(Camera):
+    """The window Models: empty, with a model of each kind, and its dialogs."""
+
+    def take_all(self) -> None:
+        window = self.window
+        until(lambda: window.hearth is not None and window.models.entries is not None)
+        window.welcome.widget.finished.emit()
+        window.actions_.manage_models.trigger()
+        models = window.side_windows.models
+        until(lambda: models.right.currentWidget() is models.empty)
+        self._take(models, "models-empty")
+        registry = window.hearth.models
+        registry.import_folder(MODEL, name="stories")
+        registry.import_folder(MODEL.parents[1] / "stories260k.gguf", name="stories-gguf", in_place=True)
+        registry.add_remote(
+            "cloud", RemoteModel(address="https://example.org/v1", model="large", has_key=True)
+        )
+        models.controller.refresh()
+        until(lambda: len(models.controller.models) == 3)
+        for name in ("cloud", "stories-gguf", "stories"):
+            models.show_model(name)
+            self._take(models, f"models-{name}")
+        models.page.load_button.click()
+        until(lambda: window.picker.status("stories").state is ModelState.READY)
+        self._take(models, "models-loaded")
+        models.page.tabs.setCurrentIndex(1)
+        live(1000)
+        self._take(models, "models-settings-loaded")
+        models.list.filter.setText("nothing like it")
+        self._take(models, "models-filtered")
+        models.list.filter.clear()
+        models.add_server()
+        self._take(models.dialog, "models-server")
+        models.dialog.close()
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, OLLAMA_MODELS=folder):
+            story = (MODEL.parents[1] / "stories260k.gguf").read_bytes()
+            ollama_model(Path(folder), "registry.ollama.ai/library/stories/latest", story)
+            ollama_model(Path(folder), "registry.ollama.ai/library/damaged/7b", b"GGUF")
+            models.show_others()
+            until(lambda: models.controller.findings)
+            self._take(models, "models-ollama")
+        self.close()
+
+    def _take(self, widget: QWidget, name: str) -> None:
+        live(400)
+        self.save(name, widget.grab())
 
 
 class Photographer(Camera):

@@ -9,13 +9,26 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QMenu, QMessageBox
+from PySide6.QtGui import QAccessible
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QListWidget,
+    QMenu,
+    QMessageBox,
+    QPushButton,
+    QRadioButton,
+    QScrollArea,
+    QWidget,
+)
 
 from adding import CHECKPOINT, GATED, GGUF, SMALL, WizardHand, know_machine, repositories
 from disks import enlarge, leave_no_room, small_disk
 from hearth.conversations.message import MessageStatus
 from hearth.model_folder.manifest import RemoteModel
 from hearth.model_folder.model_settings import ModelSettings
+from hearth.models.hub.choices import Format
 from hearth.models.hub.patience import Patience
 from hearth.models.registry import ModelRegistry
 from hearth.paths import models_folder
@@ -550,6 +563,33 @@ def test_in_another_language_the_wizard_stays_where_it_was(adding: WizardHand) -
     assert adding.wizard.next.text() == "下载"
 
 
+def test_a_long_address_does_not_push_the_page_out_of_the_window(adding: WizardHand) -> None:
+    wizard = adding.open()
+    adding.window.set_text_size(2.0)
+    wizard.resize(wizard.minimumSize())
+    adding.look_at(f"{SMALL}-GGUF")
+    adding.hand.wait(wizard.details.source.isVisible)
+    QApplication.processEvents()
+    area = wizard.details.findChild(QScrollArea)
+    assert area.widget().width() <= area.viewport().width()
+    assert wizard.details.source.text().endswith("-GGUF")  # what is left out is only not painted
+
+
+def test_another_model_is_shown_from_its_beginning(adding: WizardHand) -> None:
+    wizard = adding.open()
+    wizard.resize(wizard.minimumSize())
+    adding.look_at(GATED)
+    bar = wizard.details.findChild(QScrollArea).verticalScrollBar()
+    adding.hand.wait(bar.maximum)
+    bar.setValue(bar.maximum())
+    adding.hand.click(wizard.back)
+    wizard.choose.show_catalogue()
+    adding.look_at(f"{SMALL}-GGUF")
+    adding.hand.wait(wizard.next.hasFocus)
+    assert bar.maximum() > 0
+    assert bar.value() == 0
+
+
 def test_text_grows_with_that_of_the_window(adding: WizardHand) -> None:
     wizard = adding.open()
     before = wizard.choose.heading.font().pointSizeF(), wizard.choose.list.sizeHintForRow(0)
@@ -558,3 +598,83 @@ def test_text_grows_with_that_of_the_window(adding: WizardHand) -> None:
     after = wizard.choose.heading.font().pointSizeF(), wizard.choose.list.sizeHintForRow(0)
     assert after[0] == pytest.approx(2 * before[0])
     assert after[1] > 1.5 * before[1]
+
+
+# The keyboard
+
+
+def test_every_control_of_each_page_is_reached_by_tab_and_has_a_name(
+    adding: WizardHand, stopper: Event
+) -> None:
+    wizard = adding.open()
+    assert unreached(adding) == set()
+    adding.look_at(GATED)
+    assert unreached(adding) == set()
+    adding.hand.key(Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
+    wizard.choose.show_catalogue()
+    adding.look_at(CHECKPOINT)
+    assert unreached(adding) == set()
+    adding.hand.click(wizard.next)
+    adding.hand.wait(lambda: adding.on(wizard.progress))
+    assert unreached(adding) == set()
+    stopper.set()
+    adding.wait_ready()
+    assert unreached(adding) == set()
+
+
+def unreached(adding: WizardHand) -> set[str]:
+    """What can be used on the page, but not by keyboard, or without a name that a screen reader can say."""
+    wizard = adding.wizard
+    kinds = (QPushButton, QLineEdit, QComboBox, QRadioButton, QListWidget)
+    wanted = {
+        widget
+        for kind in kinds
+        for widget in wizard.findChildren(kind)
+        if widget.isVisible() and widget.isEnabled()
+    }
+    met = set[QWidget | None]()
+    for _ in range(3 * len(wanted)):
+        met.add(QApplication.focusWidget())
+        adding.hand.key(Qt.Key.Key_Tab)
+    nameless = {
+        widget
+        for widget in wanted
+        if not QAccessible.queryAccessibleInterface(widget).text(QAccessible.Text.Name)
+    }
+    return {f"{widget} {widget.objectName()}" for widget in (wanted - met) | nameless}
+
+
+def test_the_form_is_chosen_by_arrows(adding: WizardHand, server: HubServer, tmp_path: Path) -> None:
+    both = HubRepository({**server.repositories[CHECKPOINT].files, **server.repositories[GGUF].files})
+    server.repositories["org/Both"] = both
+    adding.open()
+    adding.look_at("org/Both")
+    choices = adding.wizard.details.choices
+    before = choices.form().choice.format
+    choices.buttons[before].setFocus()
+    adding.hand.key(Qt.Key.Key_Down if before is Format.CHECKPOINT else Qt.Key.Key_Up)
+    assert choices.form().choice.format is not before
+    assert choices.boxes[choices.form().choice.format].isVisible()
+
+
+def test_a_narrow_model_is_compressed_with_the_recipe_that_is_offered_first(adding: WizardHand) -> None:
+    """Its rows are shorter than a block, which takes more bits for each weight than the recipe has."""
+    wizard = adding.open()
+    adding.look_at(CHECKPOINT)
+    assert wizard.details.choices.recipe() == "balanced"
+    adding.hand.key(ENTER)
+    adding.wait_ready()
+    assert "of 100 times" in wizard.ready.quality.text() or "each time" in wizard.ready.quality.text()
+
+
+def test_after_measuring_the_keyboard_is_where_it_was(adding: WizardHand, stories_float32: Path) -> None:
+    registry = adding.window.hearth.models
+    registry.import_folder(stories_float32, name="stories")
+    adding.open().show_entry(registry.get("stories"))
+    speed = adding.wizard.ready.speed
+    speed.button.setFocus()
+    adding.hand.key(ENTER)
+    adding.hand.wait(speed.stop_button.hasFocus)
+    adding.hand.key(ENTER)
+    adding.hand.wait(lambda: not speed.is_running())
+    assert speed.button.hasFocus()

@@ -123,7 +123,7 @@ def test_the_dialog_says_what_the_folder_holds(hand: Any, stories_float32: Path)
     dialog = hand.dialog()
     hand.wait(dialog.import_button.isEnabled)
     facts = " ".join(label.text() for label in dialog.findChildren(type(dialog._size)))
-    assert "onnxruntime-genai (llama)" in facts
+    assert "ONNX (llama)" in facts
     assert "512 tokens" in facts
     assert "MB" in facts
     assert dialog.name_field.text() == hand.window.hearth.models.suggest_name(stories_float32)

@@ -43,7 +43,7 @@ NAMES = frozenset(
             "English",
             "Apache",
             "License",
-            *("GGUF", "CPU", "GPU", "NVIDIA", "CUDA", "DirectML", "DirectX", "ML", "Mac", "WebGPU"),
+            *("GGUF", "ONNX", "CPU", "GPU", "NVIDIA", "CUDA", "DirectML", "DirectX", "ML", "Mac", "WebGPU"),
             "llama",
             "onnxruntime",
             "genai",

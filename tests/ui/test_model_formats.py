@@ -26,7 +26,7 @@ def test_a_dropped_gguf_file_is_imported_and_answers(hand: Any, stories_gguf: Pa
     dialog = hand.dialog()
     hand.wait(dialog.import_button.isEnabled)
     facts = " ".join(label.text() for label in dialog.findChildren(type(dialog._size)))
-    assert "gguf (llama)" in facts
+    assert "GGUF (llama)" in facts
     assert "512 tokens" in facts
     hand.click(dialog.import_button)
     hand.wait_loaded("stories260k")

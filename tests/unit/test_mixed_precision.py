@@ -13,7 +13,7 @@ from hearth.errors import BudgetTooSmall
 from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.mixed_precision import Option, choose, open_schemes, resolve
 from hearth.quantize.recipe import EMBEDDING, HEAD
-from hearth.quantize.recipe_file import parse_recipe
+from hearth.quantize.recipe_file import load_built_in_recipe, parse_recipe
 from hearth.quantize.rounding.scheme import Scheme
 
 TWO, FOUR, EIGHT = Scheme(2), Scheme(4), Scheme(8)
@@ -42,6 +42,17 @@ def test_a_budget_below_the_fewest_bits_is_refused_with_what_is_missing() -> Non
         resolve(parse_recipe("[mixed]\nbits_per_weight = 4.99", Path("r.toml")), found, is_tied=False)
     assert caught.value.params == {"missing": 11, "least": "5.00"}
     resolve(parse_recipe("[mixed]\nbits_per_weight = 5.00", Path("r.toml")), found, is_tied=False)
+
+
+@pytest.mark.parametrize("name", ["balanced", "quality"])
+def test_the_recipes_of_the_wizard_do_with_rows_of_any_length(name: str) -> None:
+    recipe = load_built_in_recipe(name)
+    for columns in (1, 16, 31, 33, 48, 65, 100, 129, 576):
+        losses = {
+            module: dict.fromkeys(open_schemes(recipe, module), 1.0) for module in (HEAD, "model.layers.0")
+        }
+        found = Findings(shapes=dict.fromkeys(losses, (10, columns)), losses=losses)
+        assert resolve(recipe, found, is_tied=False).mixed is None
 
 
 LOSSES = st.tuples(*[st.floats(0, 10)] * 3)

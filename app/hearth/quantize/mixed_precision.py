@@ -52,6 +52,8 @@ def open_schemes(recipe: Recipe, name: str) -> list[Scheme]:
 def resolve(recipe: Recipe, found: Findings, is_tied: bool) -> Recipe:
     """The recipe with its choices made: plain overrides in place of a budget.
 
+    A budget of bits per weight counts what whole blocks hold, so a model whose rows are shorter than a block has more.
+
     Args:
         is_tied: whether head and embedding are one matrix; it is then kept once, unless the recipe parts them.
 
@@ -68,10 +70,13 @@ def resolve(recipe: Recipe, found: Findings, is_tied: bool) -> Recipe:
         if is_one and name == EMBEDDING:
             continue
         shape = (rows, columns, recipe.scale_bytes)
-        numbers += rows * columns
         if not open_for[name]:
+            numbers += rows * columns
             fixed += recipe.scheme_for(name).bytes(*shape)
             continue
+        # The last block of a row is kept whole; where rows are short, no choice of bits makes up for that.
+        block = min((scheme.block_size for scheme in open_for[name] if not scheme.is_float), default=1)
+        numbers += rows * -(-columns // block) * block
         options[name] = []
         for scheme in open_for[name]:
             loss = found.losses[name][scheme]

@@ -12,7 +12,7 @@ import msgspec
 
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.tokenizer import Tokenizer
-from hearth.errors import InputInvalid, ModelRunFailed, ReferenceUnfit
+from hearth.errors import InputInvalid, ModelNotFinite, ModelRunFailed, ReferenceUnfit
 from hearth.i18n import tr
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.quality import Evaluation, QualityReport
@@ -61,6 +61,7 @@ def report_quality(
 
     Raises:
         InputInvalid: the text is too short.
+        ModelNotFinite: what the model or its checkpoint computes are no numbers.
         HearthError: the checkpoint or the model cannot be used.
     """
     from hearth.quantize.quality.report import quality_report
@@ -80,7 +81,7 @@ def report_quality(
             advance=advance,
         )
     except NotFinite as error:
-        raise _not_finite(folder.name) from error
+        raise ModelNotFinite from error
 
 
 def evaluate(job: EvaluationJob, advance: Callable[[int, int], None]) -> Evaluation:
@@ -108,7 +109,7 @@ def evaluate(job: EvaluationJob, advance: Callable[[int, int], None]) -> Evaluat
     try:
         measured = Evaluator(scorer, beside, windows, advance).run()
     except NotFinite as error:
-        raise _not_finite(job.name) from error
+        raise ModelRunFailed(name=job.name, reason=tr("its logits are not numbers")) from error
     return Evaluation(
         text=_digest(job.text),
         tokens=sum(map(len, windows)),
@@ -155,7 +156,3 @@ def _open_reference(
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _not_finite(name: str) -> ModelRunFailed:
-    return ModelRunFailed(name=name, reason=tr("its logits are not numbers"))

@@ -21,6 +21,7 @@ from hearth.errors import (
     ImportCancelled,
     InputInvalid,
     MeasuringCancelled,
+    ModelNotFinite,
     QuantizeBusy,
     QuantizeCancelled,
     writing_failed,
@@ -100,6 +101,7 @@ def quantize(
         CheckpointNotFetched, CheckpointNoFolder: there is none.
         CheckpointUnsupported, ModelUnsupported, TokenizerMissing, ModelFolderMissing, ModelFileMissing,
             ModelFileInvalid, ModelFileTruncated, ModelFileOutside: the checkpoint cannot be used.
+        ModelNotFinite: what the finished model computes are no numbers.
         QuantizeRoom, QuantizeMemory, DiskFull, HomeUnwritable: the machine cannot do it.
         QuantizeCrashed: the process was killed; what is done is kept.
         QuantizeCancelled: `cancelled` said so; what is done is kept.
@@ -234,6 +236,7 @@ def _measured(
 
     Raises:
         QuantizeCancelled: `cancelled` said so.
+        ModelNotFinite: the model is of no use.
     """
     quality_job = QualityJob(
         name=job.name,
@@ -252,6 +255,8 @@ def _measured(
         return measure_quality(quality_job, tell, cancelled)
     except MeasuringCancelled as error:
         raise QuantizeCancelled(name=job.name) from error
+    except ModelNotFinite:
+        raise
     except HearthError:
         log.warning("the quality of %s is not measured", job.name, exc_info=True)
         return None

@@ -29,6 +29,7 @@ from hearth import __version__
 from hearth.i18n import tr
 from hearth.ui import theme
 from hearth.ui.licences_view import LicencesView
+from hearth.ui.screen_room import within_screen
 from hearth.ui.settings.page import hint_label
 from hearth.ui.tasks import Lane, Tasks
 from hearth.ui.theme import FontSize, Space, font, mono_font
@@ -59,8 +60,8 @@ class AboutDialog(QDialog):
         self.setObjectName("aboutDialog")
         self.setWindowTitle(tr("About Hearth"))
         self.setWindowModality(Qt.WindowModality.WindowModal)
-        self.setMinimumSize(_LEAST_SIZE)
-        self.resize(_SIZE.boundedTo(self.screen().availableSize()))
+        self.setMinimumSize(within_screen(self, _LEAST_SIZE))
+        self.resize(within_screen(self, _SIZE))
         self._hearth = hearth
         self._tasks = tasks
         self._asked = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QFrame,
@@ -30,10 +30,13 @@ from hearth.ui.help.help_style import help_style
 from hearth.ui.help.history import History, Place
 from hearth.ui.help.page_view import START, PageView, Top
 from hearth.ui.help.results import Results
+from hearth.ui.screen_room import within_screen
 from hearth.ui.tasks import Tasks
 from hearth.ui.to_front import bring_to_front
 
 _log = logging.getLogger(__name__)
+
+_LEAST_SIZE = QSize(560, 400)
 
 
 class HelpWindow(QWidget):
@@ -53,7 +56,7 @@ class HelpWindow(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, Qt.WindowType.Window)
         self.setObjectName("helpWindow")
-        self.setMinimumSize(560, 400)
+        self.setMinimumSize(within_screen(self, _LEAST_SIZE))
         self.page: HelpPage | None = None
         self._library: HelpLibrary | None = None
         self._wanted: tuple[str, str] | None = None  # page and section, while the help is being read

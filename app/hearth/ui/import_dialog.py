@@ -173,7 +173,7 @@ class ImportDialog(QDialog):
 
     def _build_form(self) -> QWidget:
         page = QWidget(self)
-        form = QFormLayout(page)
+        form = self._rows = QFormLayout(page)
         form.setContentsMargins(0, 8, 0, 0)
         form.setVerticalSpacing(10)
         form.setHorizontalSpacing(16)
@@ -202,7 +202,7 @@ class ImportDialog(QDialog):
         choice.addWidget(self.in_place_choice)
         form.addRow(tr("Format"), self._format)
         form.addRow(tr("Size"), self._size)
-        form.addRow(tr("Context"), self._context)
+        form.addRow(tr("Longest conversation"), self._context)
         form.addRow(tr("Name"), self.name_field)
         form.addRow("", self._trouble)
         form.addRow(tr("Files"), choice)
@@ -226,8 +226,12 @@ class ImportDialog(QDialog):
         return page
 
     def _on_facts(self, facts: FolderFacts) -> None:
+        from hearth.ui.models.facts import format_text
+
         self._facts = facts
-        self._format.setText(tr("{text} ({detail})", text=facts.format, detail=facts.architecture))
+        self._format.setText(
+            tr("{text} ({detail})", text=format_text(facts.format), detail=facts.architecture)
+        )
         self._size.setText(size_text(facts.bytes))
         self._context.setText(tr("{tokens} tokens", tokens=facts.context_length or "?"))
         self.name_field.setText(facts.suggested)
@@ -247,11 +251,16 @@ class ImportDialog(QDialog):
         self.another_button.show()
         self.import_button.hide()
 
+    def _say(self, trouble: str) -> None:
+        """What is wrong, below the name; empty where nothing is."""
+        self._trouble.setText(trouble)
+        self._rows.setRowVisible(self._trouble, bool(trouble))
+
     @Slot(str)
     def _on_name(self, name: str) -> None:
         facts = self._facts
         problem = name_problem(name, facts.taken, facts.coming) if facts else ""
-        self._trouble.setText(problem)
+        self._say(problem)
         self.import_button.setEnabled(not problem and not self._running and self._facts is not None)
 
     @Slot()
@@ -270,7 +279,7 @@ class ImportDialog(QDialog):
                 raise
 
         self._set_running(True)
-        self._trouble.setText("")
+        self._say("")
         self.progress.begin()
         self._tasks.run(job, owner=self, lane=Lane.FILES).success(self._on_imported).failure(
             self._on_import_failed
@@ -286,7 +295,7 @@ class ImportDialog(QDialog):
 
     def _on_import_failed(self, error: Exception) -> None:
         self._set_running(False)
-        self._trouble.setText(error_text(error))
+        self._say(error_text(error))
 
     def _set_running(self, running: bool) -> None:
         self._running = running

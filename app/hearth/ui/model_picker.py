@@ -51,6 +51,19 @@ def state_text(status: ModelStatus) -> str:
             return tr("Not loaded")
 
 
+def action_text(state: ModelState) -> str:
+    """What the button that loads a model does in this state."""
+    match state:
+        case ModelState.UNLOADED:
+            return tr("Load")
+        case ModelState.LOADING:
+            return tr("Cancel")
+        case ModelState.READY:
+            return tr("Unload")
+        case ModelState.FAILED:
+            return tr("Retry")
+
+
 def state_icon(state: ModelState, quiet: QColor) -> QIcon:
     """A dot in the state's colour; a ring in the colour `quiet` for a model that is not loaded."""
     pixmap = QPixmap(40, 40)
@@ -134,12 +147,7 @@ class ModelRow(QFrame):
             facts.append(tr("context {tokens}", tokens=status.info.context_length))
         facts.append(state_text(status))
         self._facts.setText(" · ".join(facts))
-        label = {
-            ModelState.UNLOADED: tr("Load"),
-            ModelState.LOADING: tr("Cancel"),
-            ModelState.READY: tr("Unload"),
-            ModelState.FAILED: tr("Retry"),
-        }[status.state]
+        label = action_text(status.state)
         self.action_button.setText(label)
         self.action_button.setAccessibleName(f"{label}: {self.entry.name}")
         self.name_button.setAccessibleName(f"{self.entry.name}, {state_text(status)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt, QUrl, Signal, Slot
+from PySide6.QtCore import QEvent, QSize, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -33,12 +33,13 @@ from hearth.ui.folder_drop import FolderDrop
 from hearth.ui.menus import build_menus
 from hearth.ui.model_picker import ModelPicker
 from hearth.ui.parameters_panel import ParametersPanel
+from hearth.ui.screen_room import within_screen
 from hearth.ui.toast import Toast
 from hearth.ui.window_state import FONT_SCALES
 from hearth.ui.window_style import window_style
 
 TITLE = "Hearth"
-_LEAST_WIDTH = 560
+_LEAST_WIDTH, _LEAST_HEIGHT = 560, 420
 
 
 class WindowFrame(QMainWindow):
@@ -60,10 +61,12 @@ class WindowFrame(QMainWindow):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setMinimumHeight(420)
+        self.setMinimumHeight(within_screen(self, QSize(0, _LEAST_HEIGHT)).height())
         self.folder_drop = FolderDrop(self)
         self._build()
         theme.theme().changed.connect(self._restyle)
+        self.panel.hide()  # it would make a window that is restored wider than its screen
+        self._keep_columns_apart()
         self.state = window_state.restore(self, self.splitter)
         self._apply_state()
 

@@ -31,6 +31,7 @@ from hearth.ui.add_model.details_page import DetailsPage
 from hearth.ui.add_model.page import AddModelPage
 from hearth.ui.add_model.progress_page import ProgressPage
 from hearth.ui.add_model.ready_page import ReadyPage
+from hearth.ui.screen_room import within_screen
 from hearth.ui.tasks import Tasks, Unwanted
 from hearth.ui.text_scale import scale_text
 from hearth.ui.theme import Space, theme
@@ -75,7 +76,6 @@ class AddModelWindow(QDialog):
         super().__init__(parent)
         self.setObjectName("addModel")
         self.setWindowTitle(tr("Add a Model"))
-        self.setMinimumSize(_LEAST_SIZE)
         self._restyle()  # before there are widgets that would be styled again
         self._work = AddModelWork(hearth, tasks, self)
         self._source: CatalogueEntry | str = ""
@@ -87,7 +87,7 @@ class AddModelWindow(QDialog):
         theme().changed.connect(self._restyle)
         self.set_text_size(text_size)
         size = window_file().value("add_model_size")
-        self.resize((size if isinstance(size, QSize) else _SIZE).boundedTo(self.screen().availableSize()))
+        self.resize(within_screen(self, size if isinstance(size, QSize) else _SIZE))
         self.show_page(self.choose)
         self._work.judge().success(self.choose.show_judged)
 
@@ -126,7 +126,7 @@ class AddModelWindow(QDialog):
     def set_text_size(self, scale: float) -> None:
         """Show text at `scale` times its usual size."""
         self.text_size = scale
-        self.setMinimumSize(_LEAST_SIZE * min(max(scale, 1.0), _MOST_GROWTH))
+        self.setMinimumSize(within_screen(self, _LEAST_SIZE * min(max(scale, 1.0), _MOST_GROWTH)))
         scale_text(self, scale)
 
     def done(self, result: int) -> None:

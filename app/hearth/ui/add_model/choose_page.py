@@ -15,7 +15,7 @@ from hearth.models.hub.repository import repository_in
 from hearth.services.model_forms import HubModel, Judged, recommended
 from hearth.ui.add_model.listed_model import best_first, listed_entry, listed_found
 from hearth.ui.add_model.model_list import ModelList
-from hearth.ui.add_model.page import AddModelPage, link_button
+from hearth.ui.add_model.page import AddModelPage, LinkButton
 from hearth.ui.add_model.waiting import Waiting
 from hearth.ui.settings.choice_box import ChoiceBox
 from hearth.ui.text_scale import text_label
@@ -67,7 +67,7 @@ class ChoosePage(AddModelPage):
         self.body = QStackedWidget(self)
         self.body.addWidget(self.list)
         self.body.addWidget(self.waiting)
-        self.import_button = link_button(self, tr("Add a folder or file from this machine…"))
+        self.import_button = LinkButton(self, tr("Add a folder or file from this machine…"))
         self.import_button.clicked.connect(self._on_import)
         self.column.addWidget(self.body, 1)
         self.column.addWidget(self.import_button, 0, Qt.AlignmentFlag.AlignLeft)
@@ -161,7 +161,7 @@ class ChoosePage(AddModelPage):
 
     def _build_filter(self) -> None:
         self.count = text_label(self, kind="secondary")
-        self.catalogue_button = link_button(self, tr("Show the Catalogue"))
+        self.catalogue_button = LinkButton(self, tr("Show the Catalogue"))
         self.catalogue_button.clicked.connect(self.show_catalogue)
         self.catalogue_button.hide()
         self.use = ChoiceBox(self)

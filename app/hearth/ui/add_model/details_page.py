@@ -14,7 +14,7 @@ from hearth.ui.add_model.fit_card import FitCard
 from hearth.ui.add_model.form_choices import FormChoices
 from hearth.ui.add_model.gate_card import GateCard
 from hearth.ui.add_model.listed_model import parameters_text
-from hearth.ui.add_model.page import AddModelPage, link_button, section_label
+from hearth.ui.add_model.page import AddModelPage, LinkButton, section_label
 from hearth.ui.add_model.waiting import Waiting
 from hearth.ui.import_dialog import name_problem
 from hearth.ui.text_scale import text_label
@@ -78,6 +78,7 @@ class DetailsPage(AddModelPage):
 
     def show_forms(self, forms: ModelForms) -> None:
         """The model is known."""
+        is_new = self.forms is None
         self.forms = forms
         self._adding = False
         entry = forms.entry
@@ -101,6 +102,8 @@ class DetailsPage(AddModelPage):
         self.name.setText(forms.name)
         self.body.setCurrentIndex(1)
         self._on_form()
+        if is_new:  # not where the model before was left
+            self._area.verticalScrollBar().setValue(0)
 
     def show_problem(self, error: Exception) -> None:
         """It could not be put into the queue."""
@@ -157,7 +160,7 @@ class DetailsPage(AddModelPage):
         grid.setVerticalSpacing(Space.XS)
         grid.setColumnStretch(1, 1)
         self.facts = text_label(content)
-        self.licence, self.source = link_button(content), link_button(content)
+        self.licence, self.source = LinkButton(content), LinkButton(content)
         self.licence.clicked.connect(self._on_licence)
         self.source.clicked.connect(lambda: self.link_activated.emit(self.source.toolTip()))
         rows = ((tr("Size"), self.facts), (tr("Licence"), self.licence), (tr("From"), self.source))

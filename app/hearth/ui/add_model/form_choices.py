@@ -76,7 +76,6 @@ class FormChoices(QWidget):
             column.setSpacing(Space.XS)
             button = QRadioButton(title, part)
             button.clicked.connect(self._on_chosen)
-            self._group.addButton(button)
             box = ChoiceBox(part)
             box.setAccessibleName(title)
             box.activated.connect(self._on_chosen)
@@ -103,6 +102,10 @@ class FormChoices(QWidget):
         for format_, button in self.buttons.items():
             there = self._forms.get(format_, [])
             self._parts[format_].setVisible(bool(there))
+            if there:
+                self._group.addButton(button)
+            else:  # else arrows would choose it, hidden as it is
+                self._group.removeButton(button)
             title = tr(_TITLES[format_])
             if format_ is self._advised and len(self._forms) > 1:
                 title = tr("{text} ({detail})", text=title, detail=tr("advised"))

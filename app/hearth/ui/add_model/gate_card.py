@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QPushButton, QWidg
 from hearth.errors import TokenRefused
 from hearth.i18n import tr
 from hearth.models.hub.address import host, token_page
-from hearth.ui.add_model.page import card, link_button, section_label
+from hearth.ui.add_model.page import LinkButton, card, section_label
 from hearth.ui.text_scale import text_label
 from hearth.ui.theme import Space
 from hearth.ui.wording import error_text
@@ -42,9 +42,9 @@ class GateCard(QWidget):
                 kind="secondary",
             )
         )
-        self.page_button = link_button(frame, tr("1. Agree to the licence on the model's page…"))
+        self.page_button = LinkButton(frame, tr("1. Agree to the licence on the model's page…"))
         self.page_button.clicked.connect(lambda: self.link_activated.emit(self._page))
-        self.token_button = link_button(frame, tr("2. Make an access token for reading…"))
+        self.token_button = LinkButton(frame, tr("2. Make an access token for reading…"))
         self.token_button.clicked.connect(lambda: self.link_activated.emit(token_page()))
         for button in (self.page_button, self.token_button):
             column.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)

@@ -29,6 +29,7 @@ class InstallStrip(QPushButton):
         super().__init__(parent)
         self.setObjectName("installStrip")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAutoDefault(True)  # Enter presses it too
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._statuses: Sequence[InstallStatus] = ()
         self._look = ("arrow-down", "accent")

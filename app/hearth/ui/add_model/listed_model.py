@@ -17,7 +17,7 @@ from hearth.ui.wording import memory_text, size_text
 VERDICTS = {Fit.WELL: mark("Runs well"), Fit.SLOWLY: mark("Runs slowly"), Fit.NOT: mark("Does not fit")}
 VERDICT_ICONS = {Fit.WELL: "check", Fit.SLOWLY: "warning", Fit.NOT: "close"}
 VERDICT_COLOURS = {Fit.WELL: "success", Fit.SLOWLY: "accent", Fit.NOT: "text_faint"}
-_MILLIONS = 10**8
+_BILLION = 10**9
 _RANKS = {Fit.WELL: 0, Fit.SLOWLY: 1, Fit.NOT: 2}
 _FORMATS = {
     Format.CHECKPOINT: mark("the original, to be compressed here"),
@@ -117,7 +117,7 @@ def best_first(
 
 def parameters_text(parameters: int) -> str:
     """Such as “4 billion parameters”."""
-    if parameters < _MILLIONS:
+    if parameters < _BILLION:
         return tr("{n} million parameters", n=_number(parameters / 1e6))
     return tr("{n} billion parameters", n=_number(parameters / 1e9))
 

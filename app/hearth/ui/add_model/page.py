@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QFont, QPaintEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionButton,
+    QStylePainter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from hearth.ui.text_scale import text_label
 from hearth.ui.theme import FontSize, Space
+from hearth.ui.vertical_scroll import vertical_scroll
+
+_LINK_BORDER = 1  # pixels, in the style sheet
 
 
 class AddModelPage(QWidget):
@@ -56,6 +69,16 @@ class AddModelPage(QWidget):
         self.next_text, self.back_text, self.can_go_on = next_text, back, enabled
         self.changed.emit()
 
+    def add_scrolled(self) -> tuple[QWidget, QVBoxLayout]:
+        """Parts that scroll where they are higher than the page: what holds them, and their column."""
+        content = QWidget(self)
+        content.setObjectName("addModelContent")
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 0, Space.M, 0)
+        column.setSpacing(Space.M)
+        self.column.addWidget(vertical_scroll(content, self), 1)
+        return content, column
+
     def go_on(self) -> None:
         """The user has pressed the button that goes on."""
         self.went_on.emit()
@@ -80,9 +103,24 @@ def section_label(parent: QWidget, text: str) -> QLabel:
     return text_label(parent, text, kind="title", weight=QFont.Weight.DemiBold)
 
 
-def link_button(parent: QWidget, text: str = "") -> QPushButton:
-    """A button that looks like a link."""
-    button = QPushButton(text, parent)
-    button.setObjectName("addModelLink")
-    button.setCursor(Qt.CursorShape.PointingHandCursor)
-    return button
+class LinkButton(QPushButton):
+    """A button that looks like a link; where it has too little room, something in its middle is left out."""
+
+    def __init__(self, parent: QWidget, text: str = "") -> None:
+        super().__init__(text, parent)
+        self.setObjectName("addModelLink")
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, super().minimumSizeHint().height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        if self.width() < self.sizeHint().width():
+            room = self.width() - 2 * _LINK_BORDER
+            option.text = self.fontMetrics().elidedText(option.text, Qt.TextElideMode.ElideMiddle, room)
+        painter = QStylePainter(self)
+        painter.drawControl(QStyle.ControlElement.CE_PushButton, option)
+        painter.end()

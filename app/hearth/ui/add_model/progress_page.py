@@ -21,7 +21,6 @@ from hearth.ui.add_model.install_wording import STEPS, state_text, step_text
 from hearth.ui.add_model.page import AddModelPage, card
 from hearth.ui.text_scale import text_label
 from hearth.ui.theme import Space, icon, theme
-from hearth.ui.vertical_scroll import vertical_scroll
 from hearth.ui.wording import error_text
 
 _BAR_STEPS = 1000
@@ -57,11 +56,7 @@ class ProgressPage(AddModelPage):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", "", parent)
         self.status: InstallStatus | None = None
-        content = QWidget(self)
-        content.setObjectName("addModelContent")
-        column = QVBoxLayout(content)
-        column.setContentsMargins(0, 0, Space.M, 0)
-        column.setSpacing(Space.M)
+        content, column = self.add_scrolled()
         frame, inner = card(content)
         inner.setSpacing(Space.L)
         self.rows = {step: self._build_row(frame, inner, step) for step in InstallStep}
@@ -82,7 +77,6 @@ class ProgressPage(AddModelPage):
         self.hint = text_label(content, kind="faint")
         column.addWidget(self.hint)
         column.addStretch(1)
-        self.column.addWidget(vertical_scroll(content, self), 1)
         theme().changed.connect(self._restyle)
 
     def show_status(self, status: InstallStatus) -> None:

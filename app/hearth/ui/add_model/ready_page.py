@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from hearth.i18n import tr
 from hearth.services.quality_words import judgement, plain_text
 from hearth.ui.add_model.layer_chart import LayerChart
-from hearth.ui.add_model.page import AddModelPage, card, link_button, section_label
+from hearth.ui.add_model.page import AddModelPage, LinkButton, card, section_label
 from hearth.ui.add_model.quality_words import figures_text, size_words
 from hearth.ui.add_model.speed_card import SpeedCard
 from hearth.ui.text_scale import text_label
-from hearth.ui.theme import FontSize, Space
-from hearth.ui.vertical_scroll import vertical_scroll
+from hearth.ui.theme import FontSize
 from hearth.ui.wording import size_text
 
 if TYPE_CHECKING:
@@ -34,17 +33,13 @@ class ReadyPage(AddModelPage):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("", "", parent)
         self.entry: ModelEntry | None = None
-        content = QWidget(self)
-        content.setObjectName("addModelContent")
-        column = QVBoxLayout(content)
-        column.setContentsMargins(0, 0, Space.M, 0)
-        column.setSpacing(Space.M)
+        content, column = self.add_scrolled()
         frame, inner = card(content)
         inner.addWidget(section_label(frame, tr("Quality")))
         self.quality = text_label(frame, size=FontSize.CHAT, weight=QFont.Weight.DemiBold)
         self.judgement = text_label(frame, kind="secondary")
         self.sizes = text_label(frame)
-        self.more_button = link_button(frame)
+        self.more_button = LinkButton(frame)
         self.more_button.clicked.connect(self._on_more)
         self.figures = text_label(frame, kind="secondary")
         self.chart = LayerChart(frame)
@@ -57,7 +52,6 @@ class ReadyPage(AddModelPage):
         self.speed = SpeedCard(content)
         column.addWidget(self.speed)
         column.addStretch(1)
-        self.column.addWidget(vertical_scroll(content, self), 1)
 
     def show_entry(self, entry: ModelEntry) -> None:
         """The model is there."""

@@ -108,10 +108,14 @@ class SpeedCard(QWidget):
         return not self.bar.isHidden()
 
     def _show(self, *, running: bool) -> None:
+        # A button that is disabled loses the keyboard.
+        had_keyboard = self.stop_button.hasFocus() or not self.stop_button.isEnabled()
         self.bar.setVisible(running)
         self.stop_button.setVisible(running)
         self.stop_button.setEnabled(True)
         self.button.setVisible(not running)
+        if had_keyboard and not running:
+            self.button.setFocus()
         self.more.setVisible(bool(self.more.text()))
         self.problem.hide()
 

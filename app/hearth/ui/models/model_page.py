@@ -19,7 +19,7 @@ from hearth.config import EngineSection
 from hearth.i18n import tr
 from hearth.services.events import ModelState, ModelStatus
 from hearth.services.model_overview import ModelOverview
-from hearth.ui.model_picker import state_icon, state_text
+from hearth.ui.model_picker import action_text, state_icon, state_text
 from hearth.ui.models import facts
 from hearth.ui.models.facts_card import FactsCard
 from hearth.ui.models.model_job import JobCard, ModelJob
@@ -121,7 +121,7 @@ class ModelPage(QWidget):
         self.chat_button = QPushButton(tr("Chat"), self)
         self.chat_button.setProperty("kind", "primary")
         self.chat_button.clicked.connect(lambda: self.chat_wanted.emit(self.name))
-        self.load_button = QPushButton(tr("Load"), self)
+        self.load_button = QPushButton(action_text(self._state), self)
         self.load_button.clicked.connect(self._on_load)
         self.remove_button = QPushButton(tr("Remove"), self)
         self.remove_button.setProperty("kind", "danger")
@@ -228,12 +228,7 @@ class ModelPage(QWidget):
         self.bar.setVisible(status.state is ModelState.LOADING)
         self.bar.setValue(round(status.progress * 100))
         self.bar.setAccessibleName(tr("Loading {name}", name=status.name))
-        label = {
-            ModelState.UNLOADED: tr("Load"),
-            ModelState.LOADING: tr("Cancel"),
-            ModelState.READY: tr("Unload"),
-            ModelState.FAILED: tr("Retry"),
-        }[status.state]
+        label = action_text(status.state)
         self.load_button.setText(label)
         self.load_button.setAccessibleName(f"{label}: {status.name}")
         self.load_button.setEnabled(can_use and not (is_answering and status.state is ModelState.READY))

@@ -20,7 +20,7 @@ _STYLE: Final = Template("""
 #modelsWindow QWidget { font-size: $body; }
 #modelsWindow #pageTitle { font-size: $title; font-weight: 600; }
 #modelsWindow #badge { font-size: $small; }
-#modelsWindow, #modelsRight, #modelPage, #modelColumn { background: $window; }
+#modelsWindow, #modelsRight, #modelPage, #modelColumn, #serverContent { background: $window; }
 #modelsSidebar { background: $sidebar; border: none; }
 #modelsFoot { background: $sidebar; border-top: 1px solid $separator; }
 #modelsList::item { padding: 0; }

@@ -23,10 +23,13 @@ from hearth.ui.models.models_sidebar import ModelsSidebar, icon_size
 from hearth.ui.models.models_style import models_style
 from hearth.ui.models.other_apps_page import OtherAppsPage
 from hearth.ui.models.server_dialog import ServerDialog
+from hearth.ui.screen_room import within_screen
 from hearth.ui.tasks import Lane
 from hearth.ui.to_front import bring_to_front
 from hearth.ui.toast import Toast
 from hearth.ui.wording import error_text
+
+_LEAST_HEIGHT = 420
 
 
 class ModelsWindow(QWidget):
@@ -51,7 +54,7 @@ class ModelsWindow(QWidget):
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent, Qt.WindowType.Window)
         self.setObjectName("modelsWindow")
-        self.setMinimumHeight(420)
+        self.setMinimumHeight(within_screen(self, QSize(0, _LEAST_HEIGHT)).height())
         self.controller = controller
         self._scale = 1.0
         self._selected: str | None = None
@@ -254,7 +257,10 @@ class ModelsWindow(QWidget):
         if model is None:
             self._show_empty()
             return
+        was_empty = self.right.currentWidget() is self.empty
         self.right.setCurrentWidget(self.page)
+        if was_empty:
+            self.list.view.setFocus()
         self.page.show_model(
             model,
             controller.status(model.name),
@@ -271,7 +277,9 @@ class ModelsWindow(QWidget):
             tr("Add a Model…"),
             tr("From Other Apps"),
         )
-        self.right.setCurrentWidget(self.empty)
+        if self.right.currentWidget() is not self.empty:
+            self.right.setCurrentWidget(self.empty)
+            self.empty.button.setFocus()  # the list, which has the keyboard else, is hidden
 
     @Slot(object)
     def _on_status(self, status: ModelStatus) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from PySide6.QtCore import QEvent, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -21,9 +21,11 @@ from hearth.errors import RemoteRefused
 from hearth.i18n import tr
 from hearth.models.names import clean_name, free_name, is_name
 from hearth.ui.models.notice import Notice
+from hearth.ui.screen_room import within_screen
 from hearth.ui.settings.choice_box import ChoiceBox
 from hearth.ui.tasks import Lane, Tasks
 from hearth.ui.theme import Space
+from hearth.ui.vertical_scroll import vertical_scroll
 from hearth.ui.wording import error_text, two_sentences
 
 if TYPE_CHECKING:
@@ -64,21 +66,27 @@ class ServerDialog(QDialog):
         )
         about.setProperty("kind", "secondary")
         about.setWordWrap(True)
-        self.warning = Notice(self)
+        self._content = QWidget(self)
+        self._content.setObjectName("serverContent")
+        self.warning = Notice(self._content)
         self._trouble = QLabel(self)
         self._trouble.setProperty("kind", "danger")
         self._trouble.setWordWrap(True)
         self._trouble.setTextFormat(Qt.TextFormat.PlainText)
         self._trouble.hide()
+        self._column = QVBoxLayout(self._content)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(Space.M)
+        for part in (heading, about):
+            self._column.addWidget(part)
+        self._column.addLayout(self._build_form())
+        self._column.addWidget(self.warning)
+        self._column.addWidget(self._trouble)
+        self._column.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 22, 24, 20)
         layout.setSpacing(Space.M)
-        for part in (heading, about):
-            layout.addWidget(part)
-        layout.addLayout(self._build_form())
-        layout.addWidget(self.warning)
-        layout.addWidget(self._trouble)
-        layout.addStretch(1)
+        layout.addWidget(vertical_scroll(self._content, self), 1)
         layout.addLayout(self._build_buttons())
         self._show_state()
 
@@ -232,11 +240,14 @@ class ServerDialog(QDialog):
         self.warning.say(_warning(self._address()))
 
     def _grow(self) -> None:
-        """Room for all sentences; a layout keeps none for lines that are wrapped."""
+        """Room for all sentences, as far as the screen has it; a layout keeps none for lines that are wrapped."""
         layout = self.layout()
         if layout is not None and self.isVisible():
             layout.activate()
-            self.setMinimumHeight(layout.totalHeightForWidth(self.width()))
+            margins = layout.contentsMargins()
+            around = margins.top() + layout.spacing() + self.add_button.sizeHint().height() + margins.bottom()
+            height = around + self._column.totalHeightForWidth(self._content.width())
+            self.setMinimumHeight(within_screen(self, QSize(0, height)).height())
 
     def event(self, event: QEvent) -> bool:
         done = super().event(event)

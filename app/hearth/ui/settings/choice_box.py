@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QStyledItemDelegate, QWidget
 
 from hearth.ui.theme import Space, icon
 
 _ARROW_MARGIN = 9
+_LEAST_WIDTH = 180
 
 
 class ChoiceBox(QComboBox):
@@ -23,13 +25,17 @@ class ChoiceBox(QComboBox):
         )
         self.setItemDelegate(QStyledItemDelegate(self))  # the style sheet's items, not the platform's menu
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.setMinimumWidth(180)
+        self.setMinimumWidth(_LEAST_WIDTH)
 
     def show_choice(self, data: Any, text: str) -> None:
         """Choose the item with this data, without telling; it is added as `text` where it is not there."""
         if self.findData(data) < 0:
             self.addItem(text, data)
         self.setCurrentIndex(self.findData(data))
+
+    def minimumSizeHint(self) -> QSize:
+        """A long choice must not make its page wider than the window."""
+        return QSize(_LEAST_WIDTH, super().minimumSizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

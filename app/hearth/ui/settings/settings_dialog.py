@@ -35,6 +35,7 @@ from hearth.errors import ConfigInvalid, ConfigUnknownKey, ModelFolderMissing
 from hearth.i18n import tr
 from hearth.ui import theme
 from hearth.ui.banner import Banner
+from hearth.ui.screen_room import within_screen
 from hearth.ui.settings.defaults_page import DefaultsPage
 from hearth.ui.settings.devices_page import DevicesPage
 from hearth.ui.settings.folders_page import FoldersPage
@@ -74,7 +75,7 @@ class SettingsDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("settingsDialog")
         self.setWindowModality(Qt.WindowModality.WindowModal)
-        self.setMinimumSize(_LEAST_SIZE)
+        self.setMinimumSize(within_screen(self, _LEAST_SIZE))
         self._hearth = hearth
         self._tasks = tasks
         self._text_size = text_size
@@ -89,7 +90,7 @@ class SettingsDialog(QDialog):
         theme.theme().changed.connect(self._tint)
         settings = window_file()
         size = settings.value("settings_size")
-        self.resize((size if isinstance(size, QSize) else _SIZE).boundedTo(self.screen().availableSize()))
+        self.resize(within_screen(self, size if isinstance(size, QSize) else _SIZE))
         self.show_page(str(settings.value("settings_page", GeneralPage.key)))
         if hearth.config_error and not isinstance(hearth.config_error, ModelFolderMissing):
             self._show_error(hearth.config_error)
