@@ -14,7 +14,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,6 +90,7 @@ class HubServer:
         content_tokens: Authorization headers that came to the port of large files; there should be none.
         pace: seconds between pieces of 16 kB.
         on_sent: called when content was sent, with all bytes so far.
+        before_piece: called before each piece of content; what it waits for keeps the piece back.
     """
 
     def __init__(self, repositories: Mapping[str, HubRepository]) -> None:
@@ -102,6 +104,7 @@ class HubServer:
         self.sent = 0
         self.pace = 0.0
         self.on_sent: Callable[[int], None] = lambda _sent: None
+        self.before_piece: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
         self._servers = [_Server(self, kind) for kind in (_Hub, _Content)]
 
@@ -113,6 +116,26 @@ class HubServer:
     def content_endpoint(self) -> str:
         # Another host, so that a client must not tell it the token.
         return f"http://localhost:{self._servers[1].server_port}"
+
+    @contextmanager
+    def holding(self, after: int = 0) -> Iterator[threading.Event]:
+        """Meanwhile no more than so many bytes of content are sent in all, but for a piece on each other connection.
+
+        The event says that the next piece is kept back.
+        """
+        waits, go = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            if self.sent >= after:
+                waits.set()
+                go.wait()
+
+        self.before_piece = hold
+        try:
+            yield waits
+        finally:
+            self.before_piece = lambda: None
+            go.set()
 
     def __enter__(self) -> Self:
         for server in self._servers:
@@ -366,6 +389,7 @@ class _Content(_Handler):
     def body(self, data: bytes) -> None:
         for start in range(0, len(data), 1 << 14):
             piece = data[start : start + (1 << 14)]
+            self.hub.before_piece()
             self.wfile.write(piece)
             with self.hub.lock:
                 self.hub.sent += len(piece)

@@ -196,22 +196,33 @@ def test_without_a_key_store_one_line_says_what_to_do(
 
 @pytest.mark.skipif(os.name != "posix", reason="a signal as Ctrl+C sends it")
 def test_control_c_keeps_what_is_fetched_until_it_is_discarded(server: HubServer) -> None:
-    server.pace = 0.02
     server.repositories["org/Large"] = HubRepository(
         {"config.json": b"{}", "model.safetensors": noise(1 << 22)}, config={"model_type": "llama"}
     )
     command = [sys.executable, "-m", "hearth", "models", "pull", "org/Large"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as program:
-
-        def stop(sent: int) -> None:
-            if sent > 1 << 20:
-                program.send_signal(signal.SIGINT)
-                server.on_sent = lambda _sent: None
-
-        server.on_sent = stop
+    with (
+        server.holding(1 << 20) as waits,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as program,
+    ):
+        assert waits.wait(60)
+        program.send_signal(signal.SIGINT)
         _, said = program.communicate()
     assert program.returncode == 130
     assert "is kept" in said
     assert (models_folder() / ".downloads").is_dir()
     assert hearth("models", "pull", "org/large", "--discard").code == 0
+    assert list(models_folder().iterdir()) == []
+
+
+@pytest.mark.parametrize("copy", ["whole", "gone"])
+def test_a_damaged_download_is_discarded_too(server: HubServer, copy: str) -> None:
+    downloads = Downloads(ModelRegistry())
+    for repository, file in ((GGUF, "*q4*"), (CHECKPOINT, None)):
+        note = models_folder() / ".downloads" / queue(downloads, repository, file) / "download.json"
+        note.write_bytes(b"")
+        if copy == "gone":
+            note.with_name("download.copy.json").unlink()
+    assert hearth("models", "pull", GGUF.lower(), "--discard").code == 0
+    assert [status.id.startswith("org-small-gguf") for status in downloads.list()] == [False]
+    assert hearth("models", "pull", CHECKPOINT, "--discard").code == 0
     assert list(models_folder().iterdir()) == []

@@ -12,6 +12,7 @@ import pytest
 from disks import small_disk
 from hearth.errors import (
     DiskFull,
+    DownloadNotFound,
     DownloadRoom,
     DownloadStopped,
     FileNotAsListed,
@@ -34,6 +35,7 @@ from hearth.errors import (
 from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
 from hearth.models.hub.choices import choose
 from hearth.models.hub.download_folder import DownloadFolder
+from hearth.models.hub.fetch import CONNECTIONS
 from hearth.models.hub.patience import Patience
 from hearth.models.hub.session import session
 from hearth.models.registry import ModelEntry, ModelRegistry
@@ -248,11 +250,11 @@ def test_a_server_that_asks_to_wait_is_waited_for(server: HubServer, models: Mod
 def test_a_pause_keeps_what_is_there_and_the_next_run_fetches_the_rest(
     server: HubServer, models: ModelRegistry
 ) -> None:
-    server.pace = 0.01
     downloads = Downloads(models)
     download = queue(downloads, CHECKPOINT)
-    with pytest.raises(DownloadStopped):
-        downloads.run(download, cancelled=lambda: server.sent > 3 * PIECE)
+    # More pieces than connections, so that at least one is here.
+    with server.holding(CONNECTIONS * PIECE) as waits, pytest.raises(DownloadStopped):
+        downloads.run(download, cancelled=waits.is_set)
     paused = downloads.list()[0]
     assert paused.state is DownloadState.PAUSED
     assert 0 < paused.done < paused.total
@@ -296,7 +298,6 @@ def test_the_queue_outlives_the_program_and_tells_what_happens(
 
 
 def test_a_running_download_is_paused_resumed_and_cancelled(server: HubServer, models: ModelRegistry) -> None:
-    server.pace = 0.05
     downloads = Downloads(models)
     states: list[str] = []
     news = Event()
@@ -314,18 +315,60 @@ def test_a_running_download_is_paused_resumed_and_cancelled(server: HubServer, m
 
     downloads.changes.subscribe(hear)
     download = queue(downloads, CHECKPOINT)
-    downloads.start()
-    until("running")
-    downloads.pause(download)
-    until("paused")
-    downloads.resume(download)
-    downloads.start()
-    until("running")
-    downloads.cancel(download)
-    until("DownloadRemoved")
-    downloads.close()
+    with server.holding():
+        downloads.start()
+        until("running")
+        downloads.pause(download)
+        until("paused")
+        downloads.resume(download)
+        downloads.start()
+        until("running")
+        downloads.cancel(download)
+        until("DownloadRemoved")
+        downloads.close()
     assert states == ["queued", "running", "paused", "queued", "running", "paused", "DownloadRemoved"]
     assert downloads.list() == []
+    assert leftovers(models) == []
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_nothing_is_left_of_a_download_that_is_cancelled_while_it_is_resumed(
+    server: HubServer, models: ModelRegistry, monkeypatch: pytest.MonkeyPatch, is_damaged: bool
+) -> None:
+    downloads = Downloads(models)
+    download = queue(downloads, CHECKPOINT)
+
+    def cancelled_meanwhile(_folder: DownloadFolder) -> bool:
+        Downloads(models).cancel(download)
+        return is_damaged
+
+    monkeypatch.setattr(DownloadFolder, "is_damaged", property(cancelled_meanwhile))
+    with pytest.raises(DownloadNotFound):
+        downloads.resume(download)
+    assert leftovers(models) == []
+
+
+def test_whoever_looks_whether_a_folder_is_held_keeps_nobody_from_deleting_it(
+    server: HubServer, models: ModelRegistry
+) -> None:
+    downloads = Downloads(models)
+    download = queue(downloads, CHECKPOINT)
+    folder = DownloadFolder(models.root / ".downloads" / download)
+    over = Event()
+
+    def look_on() -> None:
+        while not over.is_set():
+            folder.is_held()
+
+    lookers = [Thread(target=look_on, daemon=True) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    downloads.pause(download)
+    assert not any(downloads.list()[0].elsewhere for _ in range(20))
+    downloads.cancel(download)
+    over.set()
+    for looker in lookers:
+        looker.join()
     assert leftovers(models) == []
 
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -140,6 +139,9 @@ class Desk:
             lambda event: isinstance(event, InstallStatus) and (event.step, event.state) == (step, state)
         )
 
+    def wait_paused(self) -> None:
+        self.wait(lambda event: isinstance(event, InstallStatus) and event.state is InstallState.PAUSED)
+
     def wait_done(self) -> InstallDone:
         done = self.wait(lambda event: isinstance(event, InstallDone))
         assert isinstance(done, InstallDone)
@@ -189,17 +191,6 @@ def stop_at(desk: Desk, step: InstallStep, act: Callable[[str], None]) -> None:
     desk.on_event = look_at
 
 
-def pause_at_first_bytes(server: HubServer, desk: Desk, install: str) -> None:
-    """Pause once, while the server still has something to send: a small file is here before its progress is told."""
-    paused = threading.Lock()
-
-    def pause(_sent: int) -> None:
-        if paused.acquire(blocking=False):
-            desk.installs.pause(install)
-
-    server.on_sent = pause
-
-
 def fetched_bytes(server: HubServer) -> int:
     return sum(asked.end - asked.start for asked in server.asked)
 
@@ -246,17 +237,20 @@ def test_a_checkpoint_is_fetched_quantized_and_answers(server: HubServer) -> Non
 def test_paused_in_each_step_it_stays_paused_over_a_restart_and_goes_on_where_it_was(
     server: HubServer, models: ModelRegistry
 ) -> None:
-    server.pace = 0.5
     desk = Desk(models)
     install = desk.add().id
     left = 0
     for step in ALL_STEPS:
         if step is DOWNLOAD:  # while the server still has something to send
-            pause_at_first_bytes(server, desk, install)
+            with server.holding(1) as waits:
+                desk.installs.start()
+                assert waits.wait(60)
+                desk.installs.pause(install)
+                desk.wait_paused()
         else:
             stop_at(desk, step, desk.installs.pause)
-        desk.installs.start()
-        desk.wait(lambda event: isinstance(event, InstallStatus) and event.state is InstallState.PAUSED)
+            desk.installs.start()
+            desk.wait_paused()
         desk = desk.restarted()
         desk.installs.start()
         paused = desk.at(install)
@@ -265,7 +259,6 @@ def test_paused_in_each_step_it_stays_paused_over_a_restart_and_goes_on_where_it
         if step is DOWNLOAD:
             left = paused.total - paused.done
             server.asked.clear()
-            server.pace, server.on_sent = 0.0, lambda _sent: None
         if step in (REPORT, CHECK):
             assert paused.done == paused.total > 0
         assert models.list() == []
@@ -337,11 +330,8 @@ def test_killed_while_it_fetches_and_while_it_quantizes_it_goes_on(
     install = desk.add().id
     whole = desk.at(install).total
     desk.close()
-    server.pace = 0.01
-    half = Event()
-    server.on_sent = lambda sent: half.set() if sent > whole // 2 else None
-    kill_when(half.is_set)
-    server.pace, server.on_sent = 0.0, lambda _sent: None
+    with server.holding(whole // 2) as waits:
+        kill_when(waits.is_set)
     stopped = Desk(models).at(install)
     assert (stopped.step, stopped.state) == (DOWNLOAD, InstallState.QUEUED)
     assert 0 < stopped.done < whole
@@ -476,17 +466,18 @@ def kill_children() -> None:
 def test_two_models_of_one_checkpoint_fetch_it_once_and_the_last_one_deletes_it(
     server: HubServer, desk: Desk
 ) -> None:
-    server.pace = 0.01
     first = desk.add()
-    desk.installs.start()
-    desk.wait_at(DOWNLOAD)
-    second = desk.add(name="second", recipe="small")
-    assert second.total == first.total
-    desk.wait_at(QUANTIZE)
-    assert desk.add().id == first.id  # wanted once more, it goes on
+    again: list[str] = []
+    with server.holding():
+        desk.installs.start()
+        desk.wait_at(DOWNLOAD)
+        second = desk.add(name="second", recipe="small")
+        assert second.total == first.total
+        stop_at(desk, QUANTIZE, lambda _install: again.append(desk.add().id))  # wanted once more, it goes on
     for install in (first.id, second.id):
         desk.wait(lambda event, install=install: isinstance(event, InstallDone) and event.id == install)
         assert (Checkpoints(desk.models.root).get(REPOSITORY) is None) == (install == second.id)
+    assert again == [first.id]
     assert fetched_bytes(server) == first.total
     assert leftovers(desk.models) == ["second", "tiny"]
 
@@ -797,15 +788,73 @@ def test_a_damaged_note_without_a_copy_can_only_be_cancelled(
         desk.installs.resume(install)
     assert desk.at(install).state is InstallState.FAILED
     desk.installs.cancel(install)
-    assert leftovers(desk.models) == ([".downloads"] if kind == "install" else [])
-    for left in desk.installs.list():  # nobody knows any more whose download it was
-        desk.installs.cancel(left.id)
     assert leftovers(desk.models) == []
 
 
-def damage(desk: Desk, kind: str, *, copy: bool = False) -> None:
+def test_a_damaged_install_with_a_copy_takes_along_what_is_its_own(server: HubServer, desk: Desk) -> None:
+    install = desk.add().id
+    desk.add(CHECKPOINT, name="other")
+    damage(desk, "install", "tiny")
+    desk.installs.cancel(install)
+    assert [status.name for status in desk.installs.list()] == ["other"]
+    assert [status.repository for status in desk.downloads.list()] == [CHECKPOINT]
+
+
+def test_of_two_damaged_installs_the_last_one_takes_along_what_nobody_else_wants(
+    server: HubServer, desk: Desk
+) -> None:
+    installs = [desk.add().id, desk.add(CHECKPOINT, name="other").id]
+    desk.add(GENAI, name="small")
+    for name in ("tiny", "other"):
+        damage(desk, "install", name, copy=True)
+    listed = [status.name for status in desk.installs.list()]
+    assert listed == [
+        "tiny",
+        "other",
+        REPOSITORY,
+        CHECKPOINT,
+        "small",
+    ]  # nobody knows whose downloads they are
+    desk.installs.cancel(installs[0])
+    assert [status.name for status in desk.installs.list()] == listed[1:]
+    desk.installs.cancel(installs[1])
+    assert [status.name for status in desk.installs.list()] == ["small"]
+
+
+@pytest.mark.parametrize("wanted_by", ["an install", "somebody"])
+def test_a_damaged_install_takes_nothing_along_that_others_want(
+    server: HubServer, desk: Desk, wanted_by: str
+) -> None:
+    install = desk.add().id
+    if wanted_by == "somebody":
+        queue(desk.downloads, REPOSITORY)
+    else:
+        desk.add(name="second")
+    damage(desk, "install", "tiny", copy=True)
+    desk.installs.cancel(install)
+    (left,) = desk.installs.list()
+    assert (left.name, left.step) == ("second" if wanted_by == "an install" else REPOSITORY, DOWNLOAD)
+
+
+@pytest.mark.parametrize("wanted_by", ["nobody", "an install", "somebody"])
+def test_a_damaged_install_takes_its_checkpoint_along_unless_others_want_it(
+    server: HubServer, desk: Desk, wanted_by: str
+) -> None:
+    install = desk.add().id
+    (download,) = desk.downloads.list()
+    desk.downloads.run(download.id)
+    if wanted_by == "an install":
+        desk.add(name="second")
+    elif wanted_by == "somebody":
+        pull(desk.models, REPOSITORY)
+    damage(desk, "install", "tiny", copy=True)
+    desk.installs.cancel(install)
+    assert (Checkpoints(desk.models.root).get(REPOSITORY) is None) == (wanted_by == "nobody")
+
+
+def damage(desk: Desk, kind: str, name: str = "*", *, copy: bool = False) -> None:
     """Nobody can read the note of its install or download any more."""
-    (folder,) = (desk.models.root / f".{kind}s").iterdir()
+    (folder,) = (desk.models.root / f".{kind}s").glob(name)
     (folder / f"{kind}.json").write_bytes(b"{")
     if copy:
         (folder / f"{kind}.copy.json").unlink()

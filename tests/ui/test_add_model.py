@@ -64,7 +64,7 @@ def stopper(server: HubServer) -> Iterator[Event]:
 
     def hold(sent: int) -> None:
         if sent > 100_000:
-            event.wait(60)
+            event.wait()
 
     server.on_sent = hold
     yield event
@@ -250,11 +250,13 @@ def test_a_damaged_note_is_said_and_tried_again_or_cancelled(
     assert "cannot be read. Try again. If that does not help, cancel it" in progress.problem.text()
     assert progress.pause_button.text() == "Try Again"
     stopper.set()
+    progress.problem.hide()  # so that it is seen when it is said anew
     hand.click(progress.pause_button)
     if copy == "whole":
         again.wait_ready()
         assert again.wizard.ready.entry.name == "stories"
         return
+    hand.wait(progress.problem.isVisible)
     hand.click(progress.cancel_button)
     box = again.wizard.findChild(QMessageBox)
     hand.click(next(button for button in box.buttons() if button.text() == "Cancel and Delete"))

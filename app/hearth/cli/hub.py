@@ -107,11 +107,10 @@ def _discard(registry: ModelRegistry, wanted: str) -> None:
     from hearth.services.downloads import Downloads
 
     downloads = Downloads(registry)
-    for found in downloads.list():
-        if found.repository.lower() == wanted.lower():
-            if found.format is Format.CHECKPOINT:
-                check_not_needed(registry, found.repository)
-            downloads.cancel(found.id)
+    for found in downloads.of_repository(wanted):
+        if found.format is Format.CHECKPOINT:
+            check_not_needed(registry, wanted)
+        downloads.cancel(found.id)
     note(tr("Nothing is left of {name}.", name=wanted))
 
 

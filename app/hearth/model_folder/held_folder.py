@@ -55,7 +55,7 @@ def is_held(folder: Path) -> bool:
     """Whether somebody holds the folder at this moment. Makes nothing."""
     try:
         with (folder / _LOCK).open("r+b") as stream:
-            return not _lock(stream)
+            return not _lock(stream, only_looks=True)
     except OSError:  # nobody ever did, or it cannot be told
         return False
 
@@ -82,7 +82,7 @@ def _is_current(stream: IO[bytes], folder: Path) -> bool:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(stream: IO[bytes]) -> bool:
+    def _lock(stream: IO[bytes], *, only_looks: bool = False) -> bool:  # noqa: ARG001 (all locks are alike here)
         """Lock the file until it is closed, however its process ends; whether nobody else has."""
         try:
             msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
@@ -92,10 +92,13 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock(stream: IO[bytes]) -> bool:
-        """Lock the file until it is closed, however its process ends; whether nobody else has."""
+    def _lock(stream: IO[bytes], *, only_looks: bool = False) -> bool:
+        """Lock the file until it is closed, however its process ends; whether nobody else has.
+
+        `only_looks`: two who look at the same moment do not take each other for its holder.
+        """
         try:
-            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream.fileno(), (fcntl.LOCK_SH if only_looks else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

@@ -19,6 +19,7 @@ A download that another process runs is listed as running, `elsewhere`; it canno
 
 from __future__ import annotations
 
+import builtins
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -108,6 +109,15 @@ class Downloads:
         damaged = (folder for folder in self._folders.damaged() if folder.id != here)
         return found + [damaged_download(folder) for folder in damaged]
 
+    def of_repository(self, repository: str) -> builtins.list[DownloadStatus]:
+        """Those from there, ignoring case; a damaged one is told by the name of its folder."""
+        return [
+            one
+            for one in self.list()
+            if one.repository.lower() == repository.lower()
+            or (not one.repository and DownloadFolders.may_be_of(one.id, repository))
+        ]
+
     def add(
         self,
         repository: Repository,
@@ -134,7 +144,7 @@ class Downloads:
         if job.format is not Format.CHECKPOINT and arrived(self._models, job) is None:
             self._models.check_free(job.name)
             check_not_on_the_way(self._models.root, job.name, folder.id)
-        with self._models.fetching(), folder.held():
+        with self._models.fetching(), self._folders.held(folder):
             with suppress(HearthError):  # there is none yet
                 before = folder.read()
                 passing = job.passing and before.passing
@@ -206,7 +216,7 @@ class Downloads:
             return
         folder = self._folders.get(download)
         if folder.is_damaged:
-            with self._models.fetching(), folder.held():
+            with self._models.fetching(), self._folders.held(folder):
                 folder.restore()
         self._want(download, Wanted.FETCHED)
 
@@ -274,7 +284,7 @@ class Downloads:
         when_stopped: Callable[[], Wanted],
     ) -> ModelEntry | CheckpointEntry:
         folder, _ = self._find(download)
-        with self._models.fetching(), folder.held():
+        with self._models.fetching(), self._folders.held(folder):
             _, job = self._find(download)  # as whoever held it last left it
 
             def tell(at: FetchProgress) -> None:
@@ -292,7 +302,6 @@ class Downloads:
                 self._note(folder, job, Wanted.PAUSED)
                 raise
             folder.delete()
-        self._folders.tidy(folder)
         log.info("%s was fetched from %s", job.name, job.source)
         self.changes.emit(DownloadDone(download, entry))
         return entry
@@ -306,7 +315,7 @@ class Downloads:
     def _want(self, download: str, wanted: Wanted) -> None:
         with self._models.fetching():
             folder, _ = self._find(download)
-            with folder.held():
+            with self._folders.held(folder):
                 self._note(folder, self._find(download)[1], wanted)
         with self._lock:
             self._tried.discard(download)

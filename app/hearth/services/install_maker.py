@@ -140,8 +140,6 @@ class InstallMaker:
                 self._current = None
             if current.folder.has_note:
                 self._ended(current.folder)
-            else:
-                self._notes.folders.tidy(current.folder)
 
     def _next(self) -> _Running | None:
         """The next one that can be made; one that did not end well is not tried twice in a row."""
@@ -188,7 +186,7 @@ class InstallMaker:
         folder = current.folder
         entry: ModelEntry | None = None
         failure: Failure | None = None
-        with self._models.fetching(), folder.held():
+        with self._models.fetching(), self._notes.folders.held(folder):
             note = folder.read()  # as whoever held it last left it
             wanted = note.wanted
             try:
@@ -214,7 +212,6 @@ class InstallMaker:
                 changes = {"wanted": wanted, "failure": failure, "done": done, "total": total}
                 folder.write(msgspec.structs.replace(note, **changes))
         if entry is not None:
-            self._notes.folders.tidy(folder)
             self._tell(InstallDone(folder.id, entry))
         elif wanted is Wanted.REMOVED:
             self._remove(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,7 @@ import msgspec
 
 from hearth.errors import (
     CheckpointMissing,
+    DownloadNotFound,
     HearthError,
     InstallDamaged,
     InstallNotFound,
@@ -69,7 +71,7 @@ class InstallNotes:
         """
         folder = self.folders.of(name)
         if folder.is_damaged:
-            with self._models.fetching(), folder.held():
+            with self._models.fetching(), self.folders.held(folder):
                 folder.restore()
 
     def new(
@@ -123,26 +125,21 @@ class InstallNotes:
             ModelFolderMissing, ModelsFolderUnusable, ModelsBusy, DiskFull, HomeUnwritable: it cannot be kept.
         """
         folder = self.folders.of(note.name)
-        with self._models.fetching(), folder.held():
+        with self._models.fetching(), self.folders.held(folder):
             folder.write(note)
         return folder
 
     def change(self, folder: InstallFolder, wanted: Wanted, failure: Failure | None = None) -> InstallNote:
         """Keep what shall become of it. Raises InstallNotFound, InstallDamaged and as `write`."""
-        try:
-            with self._models.fetching(), folder.held():
-                _, note = self.find(folder.path.name)
-                note = msgspec.structs.replace(note, wanted=wanted, failure=failure)
-                folder.write(note)
-        except InstallNotFound:
-            self.folders.tidy(folder)  # which was made by being held
-            raise
+        with self._models.fetching(), self.folders.held(folder):
+            _, note = self.find(folder.path.name)
+            note = msgspec.structs.replace(note, wanted=wanted, failure=failure)
+            folder.write(note)
         return note
 
     def download_of(self, note: InstallNote) -> DownloadFolder:
         """The download of its checkpoint, which may have ended or never been."""
-        # A checkpoint is the one choice that has the name of its repository.
-        return DownloadFolders(self._models.root / DOWNLOADS).of(note.repository, note.repository)
+        return self._download_from(note.repository)
 
     def waiting_for(self, download: str) -> list[tuple[InstallFolder, InstallNote]]:
         """The installs whose checkpoint the download brings."""
@@ -193,17 +190,48 @@ class InstallNotes:
 
     def drop_checkpoint(self, note: InstallNote) -> None:
         """Delete the checkpoint if nobody has asked for it itself, and no other install needs it."""
-        checkpoints, download = Checkpoints(self._models.root), self.download_of(note)
-        if checkpoints.get(note.repository) is None or self.others(note):
+        if not self.others(note):
+            self._drop_checkpoint(note.repository)
+
+    def _drop_checkpoint(self, repository: str) -> None:
+        checkpoints, download = Checkpoints(self._models.root), self._download_from(repository)
+        if checkpoints.get(repository) is None:
             return
         try:
-            with download.held():  # so that nobody asks for it meanwhile
-                found = checkpoints.get(note.repository)
+            with self._downloads.held(download):  # so that nobody asks for it meanwhile
+                found = checkpoints.get(repository)
                 if found is not None and found.manifest.passing and not download.has_note:
                     checkpoints.remove(found)
         except HearthError as error:
-            log.warning("The checkpoint of %s stays: %s", note.repository, error)
-        DownloadFolders(self._models.root / DOWNLOADS).tidy(download)
+            log.warning("The checkpoint of %s stays: %s", repository, error)
+
+    def drop_unclaimed(self, damaged: InstallFolder, cancel: Callable[[str], None]) -> None:
+        """Delete what only an install can have wanted, and none is known to want: it is that of this damaged one.
+
+        Where another one is damaged too, nobody knows whose it is, and it stays until the last of them goes.
+
+        Args:
+            cancel: called with the id of a download.
+        """
+        # Read first: an install is noted before its download, so what is listed here has its note by then.
+        downloads, checkpoints = self._downloads.list(), Checkpoints(self._models.root).list()
+        unclaimed = {job.repository for _, job in downloads if job.passing}
+        unclaimed |= {entry.name for entry in checkpoints if entry.manifest.passing}
+        unclaimed -= {note.repository for _, note in self.pairs()}
+        if any(other.path != damaged.path for other in self.folders.damaged()):
+            return
+        for repository in unclaimed:
+            with suppress(DownloadNotFound):  # it has arrived
+                cancel(self._download_from(repository).id)
+            self._drop_checkpoint(repository)
+
+    @property
+    def _downloads(self) -> DownloadFolders:
+        return DownloadFolders(self._models.root / DOWNLOADS)
+
+    def _download_from(self, repository: str) -> DownloadFolder:
+        """The download of its checkpoint, which is the one choice that has the name of its repository."""
+        return self._downloads.of(repository, repository)
 
     def made(self, note: InstallNote) -> ModelEntry | None:
         """The model that it has become already, before somebody was killed."""

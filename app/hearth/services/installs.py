@@ -149,9 +149,8 @@ class Installs:
                 self._want_download(fetch)
             except BaseException:
                 if is_new:
-                    with folder.held():
+                    with self._notes.folders.held(folder):
                         folder.delete()
-                    self._notes.folders.tidy(folder)
                 raise
         return self._told(folder)
 
@@ -275,10 +274,10 @@ class Installs:
             return
         folder = self._notes.folders.of(name)
         if wanted is Wanted.REMOVED and folder.is_damaged:
-            with self._models.fetching(), folder.held():
-                self._delete(folder)
-            self._end_removing(folder)
-            return
+            self._notes.restore(name)  # so that it is known what is its own
+            if folder.is_damaged:
+                self._remove_damaged(folder)
+                return
         try:
             folder = self._change(name, wanted, act)
         except InstallBusy:
@@ -341,19 +340,18 @@ class Installs:
             others = self._notes.others(note)
             if note.wanted is not Wanted.REMOVED or (self._notes.is_on_its_way(note) and not others):
                 return
-            with self._models.fetching(), folder.held():
-                self._delete(folder, note)
-        self._end_removing(folder)
+            with self._models.fetching(), self._notes.folders.held(folder):
+                discard(self._models, note.name)
+                self._notes.drop_checkpoint(note)
+                folder.delete()
+        self.changes.emit(InstallRemoved(folder.id))
 
-    def _delete(self, folder: InstallFolder, note: InstallNote | None = None) -> None:
-        """Delete what is there of it; of a damaged one it is not known which checkpoint that was."""
-        discard(self._models, folder.path.name)
-        if note is not None:
-            self._notes.drop_checkpoint(note)
-        folder.delete()
-
-    def _end_removing(self, folder: InstallFolder) -> None:
-        self._notes.folders.tidy(folder)
+    def _remove_damaged(self, folder: InstallFolder) -> None:
+        """Delete one that says no more what it wanted."""
+        self._notes.drop_unclaimed(folder, self._downloads.cancel)
+        with self._models.fetching(), self._notes.folders.held(folder):
+            discard(self._models, folder.path.name)
+            folder.delete()
         self.changes.emit(InstallRemoved(folder.id))
 
     def _on_ended(self, folder: InstallFolder) -> None:

@@ -23,6 +23,7 @@ from hearth.models.names import clean_name
 log = logging.getLogger(__name__)
 
 _MAX_BYTES = 16 << 20
+_DIGEST_LENGTH = 12
 
 
 class DownloadFolder(NoteFolder[DownloadJob]):
@@ -107,8 +108,14 @@ class DownloadFolders(NoteFolders):
 
     def of(self, repository: str, choice: str) -> DownloadFolder:
         """The folder for this choice of this repository; it need not be there."""
-        digest = hashlib.sha256(f"{repository}\n{choice}".encode()).hexdigest()[:12]
-        return DownloadFolder(self.root / f"{clean_name(repository)[:40]}-{digest}")
+        digest = hashlib.sha256(f"{repository}\n{choice}".encode()).hexdigest()[:_DIGEST_LENGTH]
+        return DownloadFolder(self.root / f"{_start(repository)}{digest}")
+
+    @staticmethod
+    def may_be_of(download: str, repository: str) -> bool:
+        """Whether the id fits a download of the repository: all that is known of a damaged one."""
+        start = _start(repository)
+        return download.startswith(start) and len(download) == len(start) + _DIGEST_LENGTH
 
     def get(self, download: str) -> DownloadFolder:
         """The folder of the download with this id. Raises DownloadNotFound."""
@@ -129,9 +136,8 @@ class DownloadFolders(NoteFolders):
             HomeUnwritable: it cannot be deleted.
         """
         if folder.path.exists():
-            with folder.held():
+            with self.held(folder):
                 folder.delete()
-        self.tidy(folder)
 
     def list(self) -> list[tuple[DownloadFolder, DownloadJob]]:
         """Every download, the oldest first; a damaged one is left out, and taken over when it is begun again."""
@@ -143,6 +149,11 @@ class DownloadFolders(NoteFolders):
             except HearthError as error:
                 log.info("%s is no download: %s", path, error)
         return sorted(found, key=lambda pair: (pair[1].added_at, pair[0].id))
+
+
+def _start(repository: str) -> str:
+    """How the names of all its folders begin."""
+    return f"{clean_name(repository)[:40]}-"
 
 
 def _oids(job: DownloadJob) -> dict[str, str]:

@@ -17,6 +17,8 @@ from hearth.models.hub.note_file import restore_note, write_note
 
 # A process that was killed is gone a moment later.
 _PATIENCE_SECONDS = 2.0
+# Whoever only looks whether a folder is held has it for a moment.
+_LOOK_SECONDS = 0.3
 _Note = TypeVar("_Note", bound=msgspec.Struct)
 
 
@@ -115,13 +117,26 @@ class NoteFolders:
         except OSError:  # there is none yet
             return []
 
-    def tidy(self, folder: NoteFolder[Any]) -> None:
+    @contextmanager
+    def held(self, folder: NoteFolder[Any]) -> Iterator[None]:
+        """As `folder.held()`. Where there is no note in the end, nothing of the folder stays.
+
+        So it is when it was deleted meanwhile, or before: by whoever held it first, and then being held made it anew.
+        """
+        try:
+            with folder.held():
+                yield
+        finally:
+            if not folder.has_note:
+                self._tidy(folder)
+
+    def _tidy(self, folder: NoteFolder[Any]) -> None:
         """Remove what is left of a folder that was deleted, and this one where there are no others.
 
         One that somebody holds by now stays: a note may be about to be written into it.
         """
         if folder.path.exists():
-            with suppress(FolderHeld, OSError), held_folder(folder.path):
+            with suppress(FolderHeld, OSError), held_folder(folder.path, _LOOK_SECONDS):
                 if not folder.has_note:
                     shutil.rmtree(folder.path, ignore_errors=True)
             remove_left_lock(folder.path)
