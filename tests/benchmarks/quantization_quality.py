@@ -189,7 +189,7 @@ class Comparison:
             options,
             text=self._text,
             build_seconds=time.perf_counter() - started,
-            advance=lambda _stage, _done, _whole: None,
+            advance=lambda _done, _whole: None,
         )
         ways = {one.way: one for one in report.evaluation.measured}
         return Row(

@@ -19,8 +19,9 @@ from hearth.quantize.calibration.text import calibration_tokens
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Experts
 from hearth.quantize.quality.layered_reference import LayeredReference
-from hearth.quantize.recipe import BUILT_IN_TEXT, Recipe
+from hearth.quantize.recipe import BUILT_IN_TEXT, EMBEDDING, HEAD, Recipe
 from hearth.quantize.rounding.inputs import Inputs
+from hearth.quantize.rounding.scheme import Scheme
 
 TOKENS = np.arange(32)[None]
 
@@ -42,6 +43,49 @@ def test_what_experts_meet_is_known_where_it_can_be_seen(rounding: str, tmp_path
     assert met
     assert all((inputs.importance > 0).all() for inputs in met)
     assert all((inputs.feedback is not None) == (rounding == "gptq") for inputs in met)
+
+
+@pytest.mark.parametrize("name", ["llama2", "granite"])
+@pytest.mark.parametrize("rounding", ["nearest", "gptq"])
+def test_an_embedding_is_rounded_for_what_the_first_layer_makes_of_its_rows(
+    name: str, rounding: str, tmp_path: Path
+) -> None:
+    checkpoint = Checkpoint.open(golden_checkpoint(name, tmp_path))
+    decoder, found = describe(checkpoint), Findings()
+    is_tied = decoder.head.weight is None
+    assert is_tied == (name == "granite")
+    recipe = Recipe(name="x", rounding=rounding, embedding_bits=8)
+    Calibrator(checkpoint, decoder, recipe, TOKENS, lambda _: (), 1, lambda _: None).run(
+        found, lambda _: None
+    )
+    first = "model.layers.0."
+    norm = checkpoint.tensor(f"{first}input_layernorm.weight").floats().reshape(-1)
+    readers = [checkpoint.tensor(f"{first}self_attn.{part}_proj.weight").floats() for part in "qkv"]
+    met = np.square(np.concatenate(readers) * norm).sum(axis=0)
+    inputs = found.inputs[EMBEDDING]
+    expected = (met + met.mean() / 4) / sum(map(len, readers))
+    np.testing.assert_allclose(inputs.importance, expected, rtol=1e-4)
+    assert (inputs.feedback is not None) == (rounding == "gptq")
+
+
+def test_a_matrix_that_is_head_and_embedding_counts_both_by_what_their_rounding_spoils(
+    tmp_path: Path,
+) -> None:
+    checkpoint = Checkpoint.open(golden_checkpoint("granite", tmp_path))
+    decoder = describe(checkpoint)
+
+    def importance(recipe: Recipe, **losses: float) -> np.ndarray:
+        found = Findings(losses={name: {Scheme(4, 32): loss} for name, loss in losses.items()})
+        calibrator = Calibrator(checkpoint, decoder, recipe, TOKENS, lambda _: (), 1, lambda _: None)
+        calibrator.run(found, lambda _: None)
+        return found.inputs[HEAD].importance
+
+    apart, one = Recipe(name="x", embedding_bits=8), Recipe(name="x")
+    head, alike = importance(apart), importance(one)
+    lookups = alike - head
+    np.testing.assert_allclose(lookups.mean(), head.mean(), rtol=1e-4)
+    more = importance(one, **{HEAD: 0.5, EMBEDDING: 1.5})
+    np.testing.assert_allclose(more, head + 3 * lookups, rtol=1e-4)
 
 
 def test_a_long_context_takes_no_memory_while_the_model_runs_on_a_text(tmp_path: Path) -> None:

@@ -166,6 +166,22 @@ def test_moments_count_each_pair_of_columns(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(found.feedback.upper, known.feedback.upper, atol=2e-3)
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_moments_of_other_vectors_count_as_much_as_is_said(is_whole: bool) -> None:
+    vectors, _ = correlated_inputs()
+    ours, others = vectors[:100], 50 * vectors[100:]
+    sums, more, alone = (moments.Moments(is_whole, COLUMNS) for _ in range(3))
+    sums.add(ours)
+    alone.add(ours)
+    more.add(others)
+    sums.mix(more, 3)
+    expected = alone.inputs().importance
+    met = np.square(others).mean(axis=0)
+    np.testing.assert_allclose(
+        sums.inputs().importance, expected + 3 * met * expected.mean() / met.mean(), rtol=1e-3
+    )
+
+
 def test_inputs_that_never_come_do_not_stop_gptq() -> None:
     moment = np.zeros((COLUMNS, COLUMNS), np.float32)
     inputs = Inputs(moment.diagonal().copy(), feedback(moment))

@@ -27,11 +27,13 @@ from hearth.quantize.rounding.awq import search_factors
 from hearth.quantize.rounding.inputs import Inputs
 from hearth.quantize.rounding.rounding import ROUNDINGS, Rounding
 from hearth.quantize.rounding.scheme import Scheme
-from hearth.quantize.weights import Folded, Matrix, Source, no_factors
+from hearth.quantize.weights import Folded, Matrix, Source, no_factors, vector
 
 # How many sequences, and how many tokens of each, rounded layers are tried on.
 _SAMPLE = (4, 32)
 _PIECE_NUMBERS = 1 << 18
+# What an embedding's error does by other ways than the first queries, keys and values, as a share of what it does there.
+_OTHER_LAYERS = 0.25
 # Rows of a matrix that AWQ's factors are tried on: so many pieces of so many.
 _TRIED_ROWS = (16, 16)
 
@@ -226,15 +228,17 @@ class Calibrator:
     def _head(self, hidden: np.ndarray, found: Findings, pool: Executor) -> None:
         """The head's own losses, and what comes of each trial there."""
         head = Head.open(self.checkpoint, self.decoder, _sample(hidden))
-        moments = Moments(self.recipe.has_feedback and not self._is_looked_up, hidden.shape[2])
+        moments = Moments(self.recipe.has_feedback, hidden.shape[2])
         for sequence in hidden:
             moments.add(head.normed(sequence))
         if not moments.is_finite:
             raise self._overflow()
-        inputs = moments.inputs()
-        if self._is_looked_up:  # each column of an embedding counts, whatever the head meets there
-            inputs = Inputs(inputs.importance + inputs.importance.mean())
-        found.inputs[HEAD] = inputs
+        lookups = self._lookups()
+        if self._is_looked_up:
+            moments.mix(lookups, _times_as_bad(found.losses, EMBEDDING, HEAD))
+        else:
+            found.inputs[EMBEDDING] = lookups.inputs()
+        found.inputs[HEAD] = inputs = moments.inputs()
         found.shapes[HEAD] = (head.matrix.rows, head.matrix.columns)
         schemes = list(self.schemes(HEAD))
         rounded = [partial(_rounded, self.rounding, scheme=scheme, inputs=inputs) for scheme in schemes]
@@ -247,6 +251,24 @@ class Calibrator:
             found.losses[HEAD] = dict(zip(schemes, losses, strict=True))
             found.trials.clear()
         self.advance(head.matrix.rows * head.matrix.columns)
+
+    def _lookups(self) -> Moments:
+        """What the error e of an embedding's row does: e H e', as for a matrix that meets vectors with the moment H.
+
+        What is looked up is no product, but goes into some: H is the moment of the rows of the first layer's queries, keys
+        and values, as the norm before them scales it. A share on the diagonal stands for all other layers.
+        """
+        layer = self.decoder.layers[0]
+        attention = layer.attention
+        readers = Matrix(self.checkpoint, (*attention.query, *attention.key, *attention.value))
+        norm = vector(self.checkpoint, layer.attention_norm.weight) if layer.attention_norm else np.float32(1)
+        moments = Moments(self.recipe.has_feedback, readers.columns)
+        for bounds in _pieces(readers):
+            moments.add(readers.floats(*bounds) * norm)
+        if not moments.is_finite:
+            raise self._overflow()
+        moments.level(_OTHER_LAYERS)
+        return moments
 
     def _overflow(self) -> ModelFileInvalid:
         reason = tr("its weights are so large that what is computed with them is no number")
@@ -262,6 +284,13 @@ def _pieces(matrix: Source) -> list[tuple[int, int]]:
     """Rows that fit a processor's cache together."""
     step = max(1, _PIECE_NUMBERS // matrix.columns)
     return [(start, min(matrix.rows, start + step)) for start in range(0, matrix.rows, step)]
+
+
+def _times_as_bad(losses: Mapping[str, Mapping[Scheme, float]], one: str, other: str) -> float:
+    """How much more rounding one module spoils than rounding the other, as measured; 1 where it was not."""
+    known = [scheme for scheme in losses.get(one, ()) if scheme in losses.get(other, ())]
+    ones, others = (sum(losses[name][scheme] for scheme in known) for name in (one, other))
+    return ones / others if ones > 0 and others > 0 else 1.0
 
 
 def _some_rows(matrix: Source) -> np.ndarray:

@@ -36,6 +36,22 @@ class Moments:
         self.vectors += len(values)
 
     @property
+    def size(self) -> float:
+        """The mean square of a column's numbers, times the vectors."""
+        whole = self.sums.trace() if self.is_whole else self.sums.sum()
+        return float(whole) / len(self.sums)
+
+    def mix(self, other: Moments, times: float) -> None:
+        """Add those of other vectors, which count so many times as much as these in all."""
+        if other.size > 0:
+            self.sums += other.sums * np.float32(times * self.size / other.size)
+
+    def level(self, share: float) -> None:
+        """Make each column count such a share of their mean more, whatever it met."""
+        columns = self.sums.reshape(-1)[:: len(self.sums) + 1] if self.is_whole else self.sums
+        columns += np.float32(share * self.size)
+
+    @property
     def is_finite(self) -> bool:
         """Whether float32 holds the sums of squares, and so all others."""
         with np.errstate(over="ignore"):  # told here
