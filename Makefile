@@ -22,6 +22,8 @@ TRAINING_PY := $(subst .venv,.venv-train,$(PY))
 PEER_PY := $(subst .venv,.venv-peer,$(PY))
 PEER_SERVER := $(dir $(PEER_PY))llama-server$(EXE)
 STARTER := build/starter
+# Files of tests in two processes, begun in their order: the short ones come last, so that both end together.
+TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -41,7 +43,7 @@ chat: .venv/.desktop .venv/.program  ## chat in the terminal
 	@$(HEARTH) chat $(ARGS)
 
 test: .venv/.dev .venv/.program qt-libraries  ## all tests; make test ARGS="-k stop" for some of them
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(TWO_AT_A_TIME) $(ARGS)
 
 lint: .venv/.dev .venv/.program  ## style, types, who imports whom
 	$(PY) -m ruff check

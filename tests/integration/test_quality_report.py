@@ -13,7 +13,7 @@ from golden_checkpoint import NAMES, golden_checkpoint
 from hearth.cli.quality_tables import write_quality
 from hearth.config import EngineSection
 from hearth.engine.ort_runner import OrtRunner
-from hearth.errors import InputInvalid, MeasuringCancelled, ModelFolderMissing, ModelRunFailed
+from hearth.errors import InputInvalid, MeasuringCancelled, ModelFolderMissing, ModelNotFinite
 from hearth.hardware.machine import read_machine
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.manifest import Manifest, read_manifest, write_manifest
@@ -271,7 +271,7 @@ def test_a_damaged_model_is_told_and_not_scored(qwen: Checkpoint, tmp_path: Path
     folder = made(qwen, FLOAT32, tmp_path / "damaged")
     data = folder / "model.onnx.data"
     data.write_bytes(b"\xff" * data.stat().st_size)  # not a number, all of it
-    with pytest.raises(ModelRunFailed, match="not numbers"):
+    with pytest.raises(ModelNotFinite):
         report(qwen, FLOAT32, folder)
 
 
