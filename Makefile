@@ -22,7 +22,7 @@ TRAINING_PY := $(subst .venv,.venv-train,$(PY))
 PEER_PY := $(subst .venv,.venv-peer,$(PY))
 PEER_SERVER := $(dir $(PEER_PY))llama-server$(EXE)
 STARTER := build/starter
-# Files of tests in two processes, begun in their order: the short ones come last, so that both end together.
+# Each file of tests in one of two processes, begun in the order in which they stand.
 TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Before anything imports Qt. A developer who wants to watch asks for it: QT_QPA_PLATFORM=xcb make test
+# Before anything imports Qt. A developer who wants to watch asks for it: QT_QPA_PLATFORM=xcb make test ARGS="-n 0"
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import hypothesis

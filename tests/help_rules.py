@@ -44,10 +44,10 @@ IN_VIEW_KEYS = {
     "Up": ("ui/chat/growing_edit.py", "Key.Key_Up"),
     "Down": ("ui/model_picker.py", "Key.Key_Down"),
     "Ctrl+A": ("ui/chat/chat_view.py", "StandardKey.SelectAll"),
-    "Home": ("ui/chat/chat_view.py", "Key.Key_Home"),
+    "Home": ("ui/chat/scroll_keys.py", "Key.Key_Home"),
     "End": ("ui/chat/chat_view.py", "Key.Key_End"),
-    "Page Up": ("ui/chat/chat_view.py", "Key.Key_PageUp"),
-    "Page Down": ("ui/chat/chat_view.py", "Key.Key_PageDown"),
+    "Page Up": ("ui/chat/scroll_keys.py", "Key.Key_PageUp"),
+    "Page Down": ("ui/chat/scroll_keys.py", "Key.Key_PageDown"),
     "Delete": ("ui/conversation_list.py", "Key.Key_Delete"),
     "Tab": ("ui/chat/chat_view.py", "focusNextPrevChild"),
     "F11": ("ui/menus.py", "key.FullScreen"),  # a Mac has another

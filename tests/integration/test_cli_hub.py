@@ -15,12 +15,13 @@ from keyring.backends import fail
 
 from checkpoints import write_llama
 from command_line import hearth
+from hearth.models.hub.checkpoints import Checkpoints
 from hearth.models.hub.patience import Patience
 from hearth.models.registry import ModelRegistry
 from hearth.paths import models_folder
 from hearth.services.downloads import Downloads
 from hearth.services.installs import Installs
-from hub_repositories import CHECKPOINT, GENAI, GGUF, noise, queue, small_repositories
+from hub_repositories import CHECKPOINT, GENAI, GGUF, noise, pull, queue, small_repositories
 from hub_server import Fault, HubRepository, HubServer
 from key_stores import KeyStore
 
@@ -92,6 +93,7 @@ def test_a_checkpoint_is_listed_and_removed_by_its_name(server: HubServer) -> No
     for command in (["remove", CHECKPOINT], ["pull", CHECKPOINT, "--discard"]):
         assert "still needed for the model mine" in hearth("models", *command).error_line()
     installs.cancel(wanted)
+    assert hearth("models", "pull", CHECKPOINT, "--discard").code == 0
     assert hearth("models", "remove", "ORG/small", "--yes", "--json").json["name"] == CHECKPOINT
     assert list(models_folder().iterdir()) == []
     assert "no model named" in hearth("models", "remove", CHECKPOINT).error_line()
@@ -226,3 +228,28 @@ def test_a_damaged_download_is_discarded_too(server: HubServer, copy: str) -> No
     assert [status.id.startswith("org-small-gguf") for status in downloads.list()] == [False]
     assert hearth("models", "pull", CHECKPOINT, "--discard").code == 0
     assert list(models_folder().iterdir()) == []
+
+
+def test_discarding_leaves_a_damaged_download_whose_name_only_begins_alike(server: HubServer) -> None:
+    downloads = Downloads(ModelRegistry())
+    names = [f"org/these-names-begin-alike-for-forty-characters-{letter}" for letter in "ab"]
+    for name in names:
+        server.repositories[name] = server.repositories[CHECKPOINT]
+        (models_folder() / ".downloads" / queue(downloads, name) / "download.json").write_bytes(b"")
+    assert hearth("models", "pull", names[0], "--discard").code == 0
+    assert [status.repository for status in downloads.list()] == [names[1]]
+
+
+def test_a_damaged_download_is_discarded_though_a_checkpoint_from_there_is_needed(server: HubServer) -> None:
+    files = server.repositories[CHECKPOINT].files | server.repositories[GGUF].files
+    server.repositories["org/both"] = HubRepository(files, config={"model_type": "llama"})
+    models = ModelRegistry()
+    pull(models, "org/both", "config.json")
+    downloads = Downloads(models)
+    Installs(models, downloads).add_checkpoint("org/both", "mine")
+    note = models_folder() / ".downloads" / queue(downloads, "org/both", "*q4*") / "download.json"
+    note.write_bytes(b"")
+    note.with_name("download.copy.json").unlink()
+    assert hearth("models", "pull", "org/both", "--discard").code == 0
+    assert downloads.list() == []
+    assert Checkpoints(models.root).get("org/both") is not None

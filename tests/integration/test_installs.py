@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Condition, Event, Thread
 from typing import Any
@@ -37,12 +39,12 @@ from hearth.errors import (
     RecipeUnknown,
     RepositoryGated,
 )
-from hearth.model_folder.manifest import RemoteModel
+from hearth.model_folder.manifest import Manifest, RemoteModel
 from hearth.model_folder.model_settings import ModelSettings
-from hearth.models.hub.checkpoints import Checkpoints
+from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
 from hearth.models.hub.choices import Format, choose
 from hearth.models.hub.download_job import Failure
-from hearth.models.hub.install_folder import InstallFolders, Wanted
+from hearth.models.hub.install_folder import InstallFolder, InstallFolders, Wanted
 from hearth.models.hub.patience import Patience
 from hearth.models.registry import ModelRegistry
 from hearth.services.downloads import Downloads
@@ -803,21 +805,16 @@ def test_a_damaged_install_with_a_copy_takes_along_what_is_its_own(server: HubSe
 def test_of_two_damaged_installs_the_last_one_takes_along_what_nobody_else_wants(
     server: HubServer, desk: Desk
 ) -> None:
-    installs = [desk.add().id, desk.add(CHECKPOINT, name="other").id]
+    first, last = desk.add(CHECKPOINT, name="other").id, desk.add().id
     desk.add(GENAI, name="small")
-    for name in ("tiny", "other"):
+    for name in ("other", "tiny"):
         damage(desk, "install", name, copy=True)
     listed = [status.name for status in desk.installs.list()]
-    assert listed == [
-        "tiny",
-        "other",
-        REPOSITORY,
-        CHECKPOINT,
-        "small",
-    ]  # nobody knows whose downloads they are
-    desk.installs.cancel(installs[0])
+    # Nobody knows whose downloads they are.
+    assert listed == ["other", "tiny", CHECKPOINT, REPOSITORY, "small"]
+    desk.installs.cancel(first)
     assert [status.name for status in desk.installs.list()] == listed[1:]
-    desk.installs.cancel(installs[1])
+    desk.installs.cancel(last)
     assert [status.name for status in desk.installs.list()] == ["small"]
 
 
@@ -836,7 +833,7 @@ def test_a_damaged_install_takes_nothing_along_that_others_want(
     assert (left.name, left.step) == ("second" if wanted_by == "an install" else REPOSITORY, DOWNLOAD)
 
 
-@pytest.mark.parametrize("wanted_by", ["nobody", "an install", "somebody"])
+@pytest.mark.parametrize("wanted_by", ["nobody", "an install", "somebody", "somebody's download"])
 def test_a_damaged_install_takes_its_checkpoint_along_unless_others_want_it(
     server: HubServer, desk: Desk, wanted_by: str
 ) -> None:
@@ -847,9 +844,92 @@ def test_a_damaged_install_takes_its_checkpoint_along_unless_others_want_it(
         desk.add(name="second")
     elif wanted_by == "somebody":
         pull(desk.models, REPOSITORY)
+    elif wanted_by == "somebody's download":
+        queue(desk.downloads, REPOSITORY)
+    downloads = desk.downloads.list()
     damage(desk, "install", "tiny", copy=True)
     desk.installs.cancel(install)
     assert (Checkpoints(desk.models.root).get(REPOSITORY) is None) == (wanted_by == "nobody")
+    assert desk.downloads.list() == downloads
+
+
+def test_an_install_that_is_added_while_a_damaged_one_is_cancelled_keeps_its_checkpoint(
+    server: HubServer, desk: Desk
+) -> None:
+    install = desk.add().id
+    (download,) = desk.downloads.list()
+    desk.downloads.run(download.id)
+    old = server.repositories[REPOSITORY]
+    server.repositories[REPOSITORY] = HubRepository(old.files | {"LICENSE": b"New."}, config=old.config)
+    desk.add()  # the newer commit is to be fetched, and cancelled
+    damage(desk, "install", "tiny", copy=True)
+
+    def add_meanwhile(event: InstallEvent) -> None:
+        if event == InstallRemoved(download.id):
+            desk.installs.add_checkpoint(REPOSITORY, "second", RECIPE)
+
+    desk.on_event = add_meanwhile
+    desk.installs.cancel(install)
+    (left,) = desk.installs.list()
+    assert (left.name, left.state) == ("second", InstallState.QUEUED)
+    assert Checkpoints(desk.models.root).get(REPOSITORY) is not None
+
+
+def test_a_damaged_install_that_is_added_anew_while_it_is_cancelled_stays(
+    server: HubServer, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install = desk.add().id
+    damage(desk, "install", "tiny", copy=True)
+    held, times = InstallFolder.held, itertools.count()
+
+    def held_too_late(folder: InstallFolder) -> AbstractContextManager[None]:
+        if next(times) == 1:  # first it is held to be restored, then to be deleted
+            desk.add()
+        return held(folder)
+
+    monkeypatch.setattr(InstallFolder, "held", held_too_late)
+    desk.installs.cancel(install)
+    (left,) = desk.installs.list()
+    assert (left.id, left.state, left.step) == (install, InstallState.QUEUED, DOWNLOAD)
+
+
+def test_a_checkpoint_that_arrives_while_its_damaged_install_is_cancelled_does_not_stay(
+    server: HubServer, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install = desk.add().id
+    (download,) = desk.downloads.list()
+    damage(desk, "install", "tiny", copy=True)
+    add = Checkpoints.add
+
+    def cancelled_too_late(checkpoints: Checkpoints, made: Path, manifest: Manifest) -> CheckpointEntry:
+        desk.installs.cancel(install)
+        return add(checkpoints, made, manifest)
+
+    monkeypatch.setattr(Checkpoints, "add", cancelled_too_late)
+    desk.downloads.start()
+    desk.wait(lambda event: event == InstallRemoved(download.id))
+    desk.close()
+    assert leftovers(desk.models) == []
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_download_that_somebody_has_asked_for_itself_outlives_a_cancelled_install(
+    server: HubServer, desk: Desk, runs: bool
+) -> None:
+    download = queue(desk.downloads, REPOSITORY)
+    desk.downloads.pause(download)
+    install = desk.add().id
+    with server.holding():
+        if runs:
+            desk.downloads.start()
+            desk.wait_at(DOWNLOAD)
+        desk.installs.cancel(install)
+        (left,) = desk.installs.list()
+        assert (left.id, left.name, left.steps) == (download, REPOSITORY, (DOWNLOAD,))
+        assert left.state is (InstallState.RUNNING if runs else InstallState.QUEUED)
+        told = desk.events[desk.events.index(InstallRemoved(install)) :]
+        assert any(event.id == download for event in told)  # so a window shows what is left
+        desk.close()
 
 
 def damage(desk: Desk, kind: str, name: str = "*", *, copy: bool = False) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from hearth.services.hearth import Hearth
 from hearth.ui import theme
 from hearth.ui.main_window import MainWindow
+from hearth.ui.models.server_dialog import ServerDialog
 from hearth.ui.worker_thread import qt_thread
 from window_life import live, until
 
@@ -36,6 +37,7 @@ def main() -> None:
     say("models", models)
     models.add_server()
     say("server", models.dialog)
+    fail_to_reach_a_server(models.dialog)
     models.dialog.close()
     window.open_help("bigger-model")
     say("help", window.side_windows.help)
@@ -61,6 +63,15 @@ def say(name: str, window: QWidget) -> None:
     window.resize(1, 1)
     live(50)
     sys.stdout.write(f"{name} {opened.width()} {opened.height()} {window.width()} {window.height()}\n")
+
+
+def fail_to_reach_a_server(dialog: ServerDialog) -> None:
+    """What the dialog says then must come into view. Raises TimeoutError."""
+    dialog.address.setText("http://127.0.0.1:9/v1")
+    dialog.look()
+    until(dialog.error, seconds=30)
+    (said,) = (label for label in dialog.findChildren(QLabel) if label.text() == dialog.error())
+    until(lambda: not said.visibleRegion().isEmpty(), seconds=5)
 
 
 if __name__ == "__main__":

@@ -8,26 +8,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 SCREEN = {"width": 1366, "height": 768, "x": 0, "y": 0, "dpr": 1, "logicalDpi": 96, "logicalBaseDpi": 96}
 TITLE_BAR = 30
 
 
-@pytest.mark.timeout(120)
 def test_every_window_fits_a_small_screen_at_twice_the_size(
     tmp_path: Path, hearth_home: Path, stories_float32: Path
 ) -> None:
-    screen = tmp_path / "screen.json"
-    screen.write_text(json.dumps({"screens": [{"name": "small", **SCREEN}]}))
+    (tmp_path / "screen.json").write_text(json.dumps({"screens": [{"name": "small", **SCREEN}]}))
     environment = {
         **os.environ,
-        "QT_QPA_PLATFORM": f"offscreen:configfile={screen}",
+        "QT_QPA_PLATFORM": "offscreen:configfile=screen.json",  # Qt would part a path at the colon of a drive
         "QT_SCALE_FACTOR": "2",
         "HEARTH_HOME": str(hearth_home),
     }
     script = [sys.executable, str(Path(__file__).with_name("small_screen.py")), str(stories_float32)]
-    run = subprocess.run(script, env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run(script, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
     sizes = {name: tuple(map(int, size)) for name, *size in map(str.split, run.stdout.splitlines())}
     assert len(sizes) == 9
     too_large = {

@@ -162,7 +162,7 @@ def test_each_measured_speed_decides_its_part() -> None:
     assert changed(token_rate=2 * known.token_rate).write_speed(512) > 1.8 * fit.write_speed(512)
     # What each token before costs is attention's.
     cost = 1 / fit.write_speed(8192) - 1 / fit.write_speed(4096)
-    quick = changed(token_attention_rate=2 * known.token_attention_rate)
+    quick = changed(token_attention_rate=2 * known.token_attention_rate, bandwidth=1000 * GB)
     assert 1 / quick.write_speed(8192) - 1 / quick.write_speed(4096) == pytest.approx(cost / 2)
     assert changed(prompt_rate=2 * known.prompt_rate).read_speed(16) == pytest.approx(
         2 * fit.read_speed(16), rel=0.01
@@ -170,6 +170,21 @@ def test_each_measured_speed_decides_its_part() -> None:
     cost = 1 / fit.read_speed(8192) - 1 / fit.read_speed(4096)
     quick = changed(prompt_attention_rate=2 * known.prompt_attention_rate)
     assert 1 / quick.read_speed(8192) - 1 / quick.read_speed(4096) == pytest.approx(cost / 2)
+
+
+def test_with_few_heads_to_a_key_memory_decides_what_attention_costs() -> None:
+    fit = model_fit(machine(), "qwen3-4b")
+    equal = replace(fit, shape=replace_shape(fit.shape, kv_heads=fit.shape.heads))
+    cost = 1 / equal.write_speed(8192) - 1 / equal.write_speed(4096)
+    slower = msgspec.structs.replace(fit.machine.speeds, bandwidth=fit.machine.speeds.bandwidth / 2)
+    equal = replace(equal, machine=replace(fit.machine, speeds=slower))
+    assert 1 / equal.write_speed(8192) - 1 / equal.write_speed(4096) == pytest.approx(2 * cost)
+
+
+def test_a_gguf_file_of_floats_is_read_and_not_unpacked() -> None:
+    assert Weights.of_gguf(SHAPE, SHAPE.parameters // 2).floats == 0
+    floats = Weights.of_gguf(SHAPE, 2 * SHAPE.parameters)
+    assert floats.floats == floats.read > 0
 
 
 def test_floats_are_read_and_not_unpacked() -> None:

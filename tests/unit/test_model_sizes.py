@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.models.experience import read_experience
+from hearth.hardware.machine import read_machine
 from hearth.models.fit import Fit, MachineSpec
-from hearth.services.device_options import machine_text
-from hearth.services.model_fit import experience_file
-from hearth.services.model_sizes import EXAMPLES, ModelSizes, estimate, measure_model_sizes
+from hearth.services.model_sizes import ModelSizes, estimate
 from machine_speeds import speeds
 
 ORDER = [Fit.WELL, Fit.SLOWLY, Fit.NOT]
@@ -41,21 +39,7 @@ def test_a_bigger_model_never_fits_better(memory: int, bandwidth: float) -> None
     assert ranks == sorted(ranks)
 
 
-def test_this_machine_is_measured_and_what_was_measured_is_kept() -> None:
-    sizes = measure_model_sizes()
-    assert sizes.machine.memory_bytes > 0
-    assert sizes.bandwidth > 0
-    assert list(sizes.fits) == sorted(EXAMPLES)
-    assert experience_file().is_file()
-    for _ in range(4):
-        measure_model_sizes()
-    measured = read_experience(experience_file(), machine_text(sizes.machine)).measured
-    assert len(measured) == 3, "enough is enough"
-    assert measured[0].bandwidth == sizes.bandwidth
-
-
 def test_sizes_by_how_they_fit() -> None:
-    machine = measure_model_sizes().machine
-    sizes = ModelSizes(machine, 1.0, {1.7: Fit.WELL, 4.0: Fit.SLOWLY, 8.0: Fit.SLOWLY})
+    sizes = ModelSizes(read_machine(), 1.0, {1.7: Fit.WELL, 4.0: Fit.SLOWLY, 8.0: Fit.SLOWLY})
     assert sizes.those_that(Fit.SLOWLY) == [4.0, 8.0]
     assert sizes.those_that(Fit.NOT) == []

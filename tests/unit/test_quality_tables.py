@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from hearth.cli.quality_tables import write_measured
@@ -21,6 +23,7 @@ def said(capsys: pytest.CaptureFixture[str], perplexity: Estimate) -> str:
         (0.3149, 0.0213, "0.31 ± 0.02"),
         (6.5, 0.0, "6.5"),
         (1e-16, 1e-17, "0.000000 ± 0.000000"),
+        (1.014e304, sys.float_info.max, "1.014e+304"),
     ],
 )
 def test_a_figure_ends_where_its_error_begins(

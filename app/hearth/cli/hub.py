@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from hearth.cli.checkpoints import CheckpointSummary, check_not_needed
+from hearth.cli.checkpoints import CheckpointSummary
 from hearth.cli.model_summary import ModelSummary
 from hearth.cli.opening import open_models
 from hearth.cli.options import Json
 from hearth.cli.output import note, progress, size_text, status, write, write_json, write_table
-from hearth.errors import TokenMissing
+from hearth.errors import CheckpointNeeded, TokenMissing
 from hearth.i18n import tr
 from hearth.models.hub.address import host, token_page
 
@@ -103,13 +103,14 @@ def _pull(
 
 
 def _discard(registry: ModelRegistry, wanted: str) -> None:
-    from hearth.models.hub.choices import Format
     from hearth.services.downloads import Downloads
+    from hearth.services.install_notes import InstallNotes
 
-    downloads = Downloads(registry)
+    downloads, installs = Downloads(registry), InstallNotes(registry)
     for found in downloads.of_repository(wanted):
-        if found.format is Format.CHECKPOINT:
-            check_not_needed(registry, wanted)
+        if waiting := installs.waiting_for(found.id):
+            _, needed = waiting[0]
+            raise CheckpointNeeded(name=needed.repository, model=needed.name)
         downloads.cancel(found.id)
     note(tr("Nothing is left of {name}.", name=wanted))
 

@@ -11,6 +11,7 @@ from hearth.model_folder.quality import Estimate, MatrixError, Measured, Quality
 from hearth.services.quality_words import plain_text
 
 _MOST_PLACES = 6
+_MOST_WRITTEN_OUT = 1e9
 _INT8_ACTIVATIONS = 4  # the accuracy level of `MatMulNBits`
 
 
@@ -107,7 +108,7 @@ def _way(measured: Measured) -> str:
 
 def _text(estimate: Estimate) -> str:
     """To the place that the error leaves sure."""
-    if estimate.error <= 0:
+    if estimate.error <= 0 or estimate.value >= _MOST_WRITTEN_OUT:
         return f"{estimate.value:.4g}"
     places = min(_MOST_PLACES, -math.floor(math.log10(estimate.error)))
     value, error = round(estimate.value, places), round(estimate.error, places)

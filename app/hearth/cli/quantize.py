@@ -65,7 +65,9 @@ def quantize(
             metavar=tr("NAME_OR_FILE"),
             is_eager=True,
             callback=_show_recipe,
-            help=tr("Write a recipe as a file, to change and to give to --recipe, and do no more."),
+            help=tr(
+                "Print a recipe in the form of a file, to change and to give to --recipe, and do no more."
+            ),
         ),
     ] = "",
     bits: Annotated[

@@ -19,7 +19,7 @@ import numpy as np
 import onnxruntime as ort
 from onnx import GraphProto, TensorProto, helper
 
-# Of a matrix, and so many of them that no processor's caches hold them: 151 MB as the kernel keeps them.
+# Of a matrix, and so many of them that a desktop's caches do not hold them: 151 MB as the kernel keeps them.
 _WIDTH, _MATRICES = 2048, 64
 _BLOCK = 128
 _SMALL_MATRICES = 128
@@ -30,13 +30,13 @@ _CHUNK = 64
 _HEADS, _KV_HEADS, _HEAD_SIZE = 16, 4, 128
 # As many tokens as a long conversation has, and as many layers as make their keys and values larger than caches.
 _BEFORE, _LAYERS = 4096, 4
-_SECONDS, _LEAST_RUNS = 0.3, 5
-# With this one the numbers keep their size from product to product.
-_SCALE = 0.005
+_SECONDS, _MOST_SECONDS, _LEAST_RUNS = 0.3, 2.0, 5
+# The codes are 1 to 15 around the zero point 8; with their variance the numbers keep their size from product to product.
+_VARIANCE = 56 / 3
 
 
 def measure_kernels(cores: int) -> dict[str, float]:
-    """Measure for about three seconds with so many threads, in a third of a gigabyte.
+    """Measure for three seconds, or some more on a slow machine, with so many threads, in half a gigabyte.
 
     Returns:
         By the names that `models/speeds.py` explains.
@@ -60,11 +60,8 @@ def _products(cores: int, width: int, matrices: int) -> Callable[[int], object]:
     """A chain of products, each [rows, width] by [width, width]."""
     blocks = width // _BLOCK
     random = np.random.default_rng(0)
-    given = {
-        f"weights{number}": random.integers(0, 256, (width, blocks, _BLOCK // 2), np.uint8)
-        for number in range(matrices)
-    }
-    given["scales"] = np.full(width * blocks, _SCALE, np.float32)
+    given = {f"weights{number}": _codes(random, (width, blocks, _BLOCK // 2)) for number in range(matrices)}
+    given["scales"] = np.full(width * blocks, (width * _VARIANCE) ** -0.5, np.float32)
     nodes = [
         helper.make_node(
             "MatMulNBits",
@@ -83,6 +80,13 @@ def _products(cores: int, width: int, matrices: int) -> Callable[[int], object]:
     outputs = [helper.make_tensor_value_info(f"x{matrices}", TensorProto.FLOAT, ["rows", width])]
     session = _session(helper.make_graph(nodes, "products", inputs, outputs), cores, given)
     return lambda rows: session.run(None, {"x0": np.ones((rows, width), np.float32)})
+
+
+def _codes(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Two codes in each byte."""
+    low, high = random.integers(1, 16, (2, *shape), np.uint8)
+    codes: np.ndarray = low | high << 4
+    return codes
 
 
 def _attention(cores: int) -> Callable[[int], object]:
@@ -157,8 +161,9 @@ def _seconds(run: Callable[[], object]) -> float:
     """The middle of many runs: as a model has it, neither the machine's best moment nor its worst."""
     run()  # threads start, pages come
     found: list[float] = []
-    end = time.perf_counter() + _SECONDS
-    while len(found) < _LEAST_RUNS or time.perf_counter() < end:
+    begin = time.perf_counter()
+    end, at_most = begin + _SECONDS, begin + _MOST_SECONDS
+    while not found or time.perf_counter() < (end if len(found) >= _LEAST_RUNS else at_most):
         started = time.perf_counter()
         run()
         found.append(time.perf_counter() - started)

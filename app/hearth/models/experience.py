@@ -99,7 +99,7 @@ class Experience(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_experience(file: Path, machine: str) -> Experience:
-    """What is kept of this machine; nothing where the file is not there, damaged, or another machine's."""
+    """What is kept of this machine; nothing where the file is not there, damaged, of an older format, or another machine's."""
     try:
         with file.open("rb") as stream:
             found = msgspec.json.decode(stream.read(_MAX_BYTES), type=Experience)

@@ -246,10 +246,11 @@ class ModelFit:
         seconds = floats / (speeds.bandwidth * _BANDWIDTH_SHARE)
         if speeds.token_rate:
             seconds += (self.weights.read - floats) / speeds.token_rate
+        # With few heads to each of the keys, reading them decides; with many, what is computed with them.
+        attention = self.kv_bytes_per_token / (speeds.bandwidth * _KV_BANDWIDTH_SHARE)
         if speeds.token_attention_rate:
-            seconds += context * self._attention_operations / speeds.token_attention_rate
-        else:
-            seconds += context * self.kv_bytes_per_token / (speeds.bandwidth * _KV_BANDWIDTH_SHARE)
+            attention = max(attention, self._attention_operations / speeds.token_attention_rate)
+        seconds += context * attention
         seconds += self.shape.layers * _OPERATORS_PER_LAYER * speeds.operator_seconds
         seconds += self.shape.vocab_size * _SECONDS_PER_VOCABULARY
         return self.correction.write / seconds * (_PACKED_SPEED if self.is_packed else 1.0)

@@ -18,6 +18,8 @@ from hearth.models.shape import ModelShape, bits_of
 
 _SCALE_BYTES = _SUM_BYTES = 4
 _FLOAT_BITS = (16, 32)
+# A file with so many for each parameter holds floats.
+_LEAST_FLOAT_BITS = 15
 # Block sums are laid out for so many rows at once.
 _ROW_GROUP = 16
 _UINT8 = 2
@@ -152,8 +154,15 @@ class Weights:
         table = shape.vocab_size * shape.hidden_size
         used = shape.layers * sum(rows * columns * share for rows, columns, share in shape.matrices()) + table
         share = min(1.0, used / max(shape.parameters, 1))
+        read = round(file_bytes * share)
+        is_floats = 8 * file_bytes >= _LEAST_FLOAT_BITS * shape.parameters
         return cls(
-            disk=file_bytes, loaded=file_bytes, mapped=0, read=round(file_bytes * share), products=round(used)
+            disk=file_bytes,
+            loaded=file_bytes,
+            mapped=0,
+            read=read,
+            products=round(used),
+            floats=read if is_floats else 0,
         )
 
 

@@ -108,7 +108,10 @@ class Plan:
         """What calibration keeps on the disk at most, for a moment twice, so that it can go on after a kill; about."""
         if not self.recipe.is_calibrated:
             return 0
-        return 2 * min(MOST_BYTES, 4 * self.recipe.calibration_tokens * self.decoder.hidden_size)
+        width = self.decoder.hidden_size
+        # The hidden state, or at the end the second moments of the head and the embedding.
+        numbers = self.recipe.calibration_tokens * width + (2 * width**2 if self.recipe.has_feedback else 0)
+        return 2 * min(MOST_BYTES, 4 * numbers)
 
     def key(self) -> str:
         """Names the result: the same key is the same bytes.

@@ -83,7 +83,8 @@ def resolve(recipe: Recipe, found: Findings, is_tied: bool) -> Recipe:
             if is_one and name == HEAD:
                 loss += found.losses[EMBEDDING][scheme]
             options[name].append(Option(scheme, scheme.bytes(*shape), loss))
-    budget = recipe.mixed.bytes or int(recipe.mixed.bits_per_weight * numbers / 8)
+    # What is told below must do: it is no float that is exact.
+    budget = recipe.mixed.bytes or int(recipe.mixed.bits_per_weight * numbers / 8 + 1e-6)
     least = fixed + sum(min(option.bytes for option in known) for known in options.values())
     if least > budget:
         bits = math.ceil(100 * 8 * least / numbers) / 100

@@ -38,10 +38,14 @@ def download_status(
 
 
 def damaged_download(folder: DownloadFolder) -> DownloadStatus:
-    """One of which nobody knows what it is, but that it can be restored or cancelled."""
+    """One of which nobody knows what it is, but that it can be restored or cancelled.
+
+    Its copy, where there is one, tells where it comes from.
+    """
+    copy = folder.read_copy()
     return DownloadStatus(
         id=folder.id,
-        repository="",
+        repository="" if copy is None else copy.repository,
         choice="",
         format=Format.CHECKPOINT,
         name=folder.id,

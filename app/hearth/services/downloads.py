@@ -110,7 +110,11 @@ class Downloads:
         return found + [damaged_download(folder) for folder in damaged]
 
     def of_repository(self, repository: str) -> builtins.list[DownloadStatus]:
-        """Those from there, ignoring case; a damaged one is told by the name of its folder."""
+        """Those from there, ignoring case.
+
+        A damaged one is told by its copy. Where there is none, it is told by the name of its folder, which is cut
+        short: it may be that of another repository whose name begins with the same 40 characters.
+        """
         return [
             one
             for one in self.list()

@@ -141,6 +141,13 @@ class InstallNotes:
         """The download of its checkpoint, which may have ended or never been."""
         return self._download_from(note.repository)
 
+    def is_passing(self, download: str) -> bool:
+        """Whether the download is for installs alone, as it is taken to be where that cannot be read."""
+        try:
+            return self._downloads.get(download).read().passing
+        except HearthError:
+            return True
+
     def waiting_for(self, download: str) -> list[tuple[InstallFolder, InstallNote]]:
         """The installs whose checkpoint the download brings."""
         return [
@@ -215,15 +222,29 @@ class InstallNotes:
         """
         # Read first: an install is noted before its download, so what is listed here has its note by then.
         downloads, checkpoints = self._downloads.list(), Checkpoints(self._models.root).list()
-        unclaimed = {job.repository for _, job in downloads if job.passing}
-        unclaimed |= {entry.name for entry in checkpoints if entry.manifest.passing}
-        unclaimed -= {note.repository for _, note in self.pairs()}
+        fetched = {job.repository for _, job in downloads if job.passing}
+        passing = {entry.name for entry in checkpoints if entry.manifest.passing}
+        unclaimed = (fetched | passing) - self._claimed()
         if any(other.path != damaged.path for other in self.folders.damaged()):
             return
         for repository in unclaimed:
-            with suppress(DownloadNotFound):  # it has arrived
-                cancel(self._download_from(repository).id)
-            self._drop_checkpoint(repository)
+            if repository in fetched:
+                with suppress(DownloadNotFound):  # it has arrived
+                    cancel(self._download_from(repository).id)
+            if repository not in self._claimed():  # an install that finds its checkpoint here has no download
+                self._drop_checkpoint(repository)
+
+    def drop_arrived(self, entry: CheckpointEntry) -> None:
+        """Delete a checkpoint that has just arrived, if it was fetched for installs, and none wants it any more.
+
+        While an install is damaged, nobody knows whose it is, and it stays.
+        """
+        if entry.manifest.passing and not self.folders.damaged() and entry.name not in self._claimed():
+            self._drop_checkpoint(entry.name)
+
+    def _claimed(self) -> set[str]:
+        """The repositories that installs are made of."""
+        return {note.repository for _, note in self.pairs()}
 
     @property
     def _downloads(self) -> DownloadFolders:

@@ -36,7 +36,7 @@ from hearth.errors import (
     ModelFolderMissing,
 )
 from hearth.model_folder.model_settings import NO_SETTINGS, ModelSettings
-from hearth.models.hub.checkpoints import Checkpoints
+from hearth.models.hub.checkpoints import CheckpointEntry, Checkpoints
 from hearth.models.hub.choices import Choice, Format
 from hearth.models.hub.download_job import DownloadJob, new_job
 from hearth.models.hub.install_folder import InstallFolder, InstallFolders, InstallNote, Wanted
@@ -263,9 +263,9 @@ class Installs:
         return folder
 
     def _cancel_download(self, download: str) -> None:
-        """Cancel it, unless another install waits for it."""
+        """Cancel it, unless another install waits for it, or somebody has asked for the checkpoint itself."""
         waiting = self._notes.waiting_for(download)
-        if all(note.wanted is Wanted.REMOVED for _, note in waiting):
+        if self._notes.is_passing(download) and all(note.wanted is Wanted.REMOVED for _, note in waiting):
             self._downloads.cancel(download)
 
     def _stop(self, name: str, wanted: Wanted, act: Callable[[str], None]) -> None:
@@ -329,30 +329,45 @@ class Installs:
                 self.changes.emit(self._status(folder, note))
         if isinstance(event, DownloadDone) and self._started:
             self._maker.wake()
+        if isinstance(event, DownloadDone) and isinstance(event.entry, CheckpointEntry) and not waiting:
+            with self._models.fetching():  # it may have been cancelled too late to be stopped
+                self._notes.drop_arrived(event.entry)
 
     def _remove(self, folder: InstallFolder) -> None:
-        """Delete what is there of a cancelled one; where its download has not ended yet, that comes back here."""
+        """Delete what is there of a cancelled one; where its download has not ended yet, that comes back here.
+
+        A download that somebody has asked for itself goes on, and is told as what is only fetched.
+        """
         with self._removing:
             try:
                 note = folder.read()
             except HearthError:  # somebody was faster
                 return
-            others = self._notes.others(note)
-            if note.wanted is not Wanted.REMOVED or (self._notes.is_on_its_way(note) and not others):
+            download = self._notes.download_of(note).id
+            ends = self._notes.is_passing(download) and not self._notes.others(note)
+            if note.wanted is not Wanted.REMOVED or (self._notes.is_on_its_way(note) and ends):
                 return
             with self._models.fetching(), self._notes.folders.held(folder):
                 discard(self._models, note.name)
                 self._notes.drop_checkpoint(note)
                 folder.delete()
         self.changes.emit(InstallRemoved(folder.id))
+        if self._notes.is_on_its_way(note):
+            for status in self.list():
+                if status.id == download:
+                    self.changes.emit(status)
 
     def _remove_damaged(self, folder: InstallFolder) -> None:
         """Delete one that says no more what it wanted."""
-        self._notes.drop_unclaimed(folder, self._downloads.cancel)
         with self._models.fetching(), self._notes.folders.held(folder):
+            if not folder.is_damaged:  # somebody has added it anew, or was faster
+                return
+            self._notes.drop_unclaimed(folder, self._downloads.cancel)
             discard(self._models, folder.path.name)
             folder.delete()
         self.changes.emit(InstallRemoved(folder.id))
+        # What has arrived meanwhile was left alone because of this one.
+        self._notes.drop_unclaimed(folder, self._downloads.cancel)
 
     def _on_ended(self, folder: InstallFolder) -> None:
         with suppress(InstallNotFound):  # somebody was faster

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from hearth import paths
@@ -47,6 +48,8 @@ from hearth.services.quantizing_time import quantizing_seconds
 RECIPES = (DEFAULT_RECIPE, "small")
 # Each may meet a machine that is busy.
 _ENOUGH_MEASUREMENTS = 3
+# Two at a time would each find half a machine.
+_measuring = Lock()
 
 
 def experience_file() -> Path:
@@ -56,14 +59,21 @@ def experience_file() -> Path:
 
 def read_machine_experience(machine: Machine, *, measured: bool) -> Experience:
     """What is kept of this machine; with `measured`, its speeds are measured now unless they were often enough."""
-    file = experience_file()
-    experience = read_experience(file, machine_text(machine))
-    if measured and len(experience.measured) < _ENOUGH_MEASUREMENTS:
+    file, text = experience_file(), machine_text(machine)
+    known = read_experience(file, text)
+    if not measured or len(known.measured) >= _ENOUGH_MEASUREMENTS:
+        return known
+    with _measuring:
+        now = read_experience(file, text)
+        if len(now.measured) > len(known.measured):  # another thread has just done it
+            return now
         speeds = measure_speed(machine.usable_cores)
         if speeds.bandwidth:
-            experience = experience.with_speeds(speeds)
-            write_experience(file, experience)
-    return experience
+            now = read_experience(file, text).with_speeds(
+                speeds
+            )  # a model may have shown something meanwhile
+            write_experience(file, now)
+        return now
 
 
 def precision_of(recipe: Recipe) -> Precision:

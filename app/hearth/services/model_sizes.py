@@ -46,7 +46,7 @@ class ModelSizes:
 
 
 def measure_model_sizes() -> ModelSizes:
-    """Look at this machine; the first times that takes a second and up to 512 MB, so not for a main thread."""
+    """Look at this machine; the first times that takes some seconds and up to 512 MB, so not for a main thread."""
     fits = Fits.open(Config())
     return ModelSizes(fits.machine, fits.spec.speeds.bandwidth, estimate(fits.spec))
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -147,9 +148,7 @@ def quantize(
                     source=origin.source,
                     revision=origin.revision,
                     licence=origin.licence,
-                    quantization=Quantization(
-                        recipe=msgspec.to_builtins(built.recipe), seconds=round(built.seconds, 3)
-                    ),
+                    quantization=Quantization(recipe=_told(built.recipe), seconds=round(built.seconds, 3)),
                     quality=quality,
                     settings=settings,
                     progress=lambda done, total: progress(QuantizeProgress(Stage.CHECKING, done, total)),
@@ -187,6 +186,14 @@ def _held(work: WorkFolder) -> Iterator[None]:
             yield
     except OSError as error:
         raise writing_failed(work.path, error) from error
+
+
+def _told(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as it goes with the model, wherever that goes: without the folders of whoever made it."""
+    told: dict[str, Any] = msgspec.to_builtins(recipe)
+    if "calibration" in told:
+        told["calibration"] = Path(recipe.calibration).name
+    return told
 
 
 def _tidy(work: WorkFolder) -> None:

@@ -40,7 +40,10 @@ def quantizing_seconds(shape: ModelShape, recipe: Recipe, machine: MachineSpec) 
         met = {columns for _, columns in matrices}
         moments = sum(recipe.calibration_tokens * columns**2 + columns**3 / 3 for columns in met)
         moments += sum(rows * columns**2 for rows, columns in matrices)
-    arithmetic = shape.layers * (floats / _FLOAT_SHARE + moments / _MOMENT_SHARE) / machine.speeds.compute
+    compute = machine.speeds.compute
+    # ONNX Runtime computes the one and numpy the other, which on a Mac has a coprocessor for it.
+    plain = min(compute, machine.speeds.prompt_rate or compute)
+    arithmetic = shape.layers * (floats / (_FLOAT_SHARE * plain) + moments / (_MOMENT_SHARE * compute))
     rounding = numbers * _ROUNDING_SECONDS[recipe.rounding]
     report = _REPORT_TOKENS * shape.vocab_size * _LOGIT_SECONDS
     return arithmetic + (rounding + report) / machine.cores

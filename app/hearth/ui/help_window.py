@@ -56,7 +56,6 @@ class HelpWindow(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, Qt.WindowType.Window)
         self.setObjectName("helpWindow")
-        self.setMinimumSize(within_screen(self, _LEAST_SIZE))
         self.page: HelpPage | None = None
         self._library: HelpLibrary | None = None
         self._wanted: tuple[str, str] | None = None  # page and section, while the help is being read
@@ -70,6 +69,7 @@ class HelpWindow(QWidget):
         self._restyle()
         theme.theme().changed.connect(self._restyle)
         self._last_page = help_state.restore(self, self.splitter)
+        self.setMinimumSize(within_screen(self, _LEAST_SIZE))
         self.retranslate()
 
     # Building

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QFont
 from PySide6.QtWidgets import (
     QDialog,
@@ -173,7 +173,7 @@ class ImportDialog(QDialog):
 
     def _build_form(self) -> QWidget:
         page = QWidget(self)
-        form = self._rows = QFormLayout(page)
+        form = QFormLayout(page)
         form.setContentsMargins(0, 8, 0, 0)
         form.setVerticalSpacing(10)
         form.setHorizontalSpacing(16)
@@ -226,6 +226,7 @@ class ImportDialog(QDialog):
         return page
 
     def _on_facts(self, facts: FolderFacts) -> None:
+        # Only now: it needs the services, for which the window does not wait when it opens.
         from hearth.ui.models.facts import format_text
 
         self._facts = facts
@@ -252,9 +253,11 @@ class ImportDialog(QDialog):
         self.import_button.hide()
 
     def _say(self, trouble: str) -> None:
-        """What is wrong, below the name; empty where nothing is."""
+        """What is wrong, below the name. The dialog grows where it must, since a text that wraps cannot ask for that."""
         self._trouble.setText(trouble)
-        self._rows.setRowVisible(self._trouble, bool(trouble))
+        layout = self.layout()
+        if layout is not None and layout.hasHeightForWidth():
+            self.resize(self.size().expandedTo(QSize(0, layout.totalHeightForWidth(self.width()))))
 
     @Slot(str)
     def _on_name(self, name: str) -> None:

@@ -61,13 +61,13 @@ class WindowFrame(QMainWindow):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setMinimumHeight(within_screen(self, QSize(0, _LEAST_HEIGHT)).height())
         self.folder_drop = FolderDrop(self)
         self._build()
         theme.theme().changed.connect(self._restyle)
         self.panel.hide()  # it would make a window that is restored wider than its screen
         self._keep_columns_apart()
         self.state = window_state.restore(self, self.splitter)
+        self.setMinimumHeight(within_screen(self, QSize(0, _LEAST_HEIGHT)).height())
         self._apply_state()
 
     # Building

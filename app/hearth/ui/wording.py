@@ -25,6 +25,16 @@ def memory_text(size: int) -> str:
     return text.replace(f"{QLocale().decimalPoint()}0 ", " ")
 
 
+def speed_text(speed: float) -> str:
+    """A number of tokens a second, no more exact than an estimate is."""
+    return QLocale().toString(speed, "f", 0 if speed >= 10 else 1)
+
+
+def measured_speed_text(speed: float) -> str:
+    """A number of tokens a second, as exact as it was measured."""
+    return QLocale().toString(speed, "f", 0) if speed >= 100 else QLocale().toString(speed, "g", 3)
+
+
 def time_left_text(seconds: float) -> str:
     """How long something will still take."""
     whole = max(1, round(seconds))

@@ -9,12 +9,14 @@ import builtins
 import hashlib
 import logging
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from hearth.errors import DownloadBusy, DownloadNotFound, HearthError, ModelFileInvalid, writing_failed
 from hearth.i18n import tr
 from hearth.model_folder.json_file import read_json
 from hearth.models.hub.download_job import DownloadJob
+from hearth.models.hub.note_file import copy_of
 from hearth.models.hub.note_folder import NoteFolder, NoteFolders
 from hearth.models.hub.partial_file import PartialFile
 from hearth.models.hub.repository import RemoteFile
@@ -46,10 +48,13 @@ class DownloadFolder(NoteFolder[DownloadJob]):
         return self.path.name
 
     def read(self) -> DownloadJob:
-        job = read_json(self.note_file, DownloadJob, _MAX_BYTES)
-        if not job.is_sound():
-            raise ModelFileInvalid(file=str(self.note_file), reason=tr("it is no download of Hearth"))
-        return job
+        return _read(self.note_file)
+
+    def read_copy(self) -> DownloadJob | None:
+        """What a damaged one was when it was last noted; None where its copy is gone or damaged too."""
+        with suppress(HearthError):
+            return _read(copy_of(self.note_file))
+        return None
 
     def busy(self) -> DownloadBusy:
         try:
@@ -113,7 +118,10 @@ class DownloadFolders(NoteFolders):
 
     @staticmethod
     def may_be_of(download: str, repository: str) -> bool:
-        """Whether the id fits a download of the repository: all that is known of a damaged one."""
+        """Whether the id fits a download of the repository, or of another one whose name begins alike.
+
+        It is all that is known of a damaged one without a copy.
+        """
         start = _start(repository)
         return download.startswith(start) and len(download) == len(start) + _DIGEST_LENGTH
 
@@ -154,6 +162,13 @@ class DownloadFolders(NoteFolders):
 def _start(repository: str) -> str:
     """How the names of all its folders begin."""
     return f"{clean_name(repository)[:40]}-"
+
+
+def _read(file: Path) -> DownloadJob:
+    job = read_json(file, DownloadJob, _MAX_BYTES)
+    if not job.is_sound():
+        raise ModelFileInvalid(file=str(file), reason=tr("it is no download of Hearth"))
+    return job
 
 
 def _oids(job: DownloadJob) -> dict[str, str]:

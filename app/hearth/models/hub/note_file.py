@@ -19,7 +19,7 @@ def write_note(path: Path, value: msgspec.Struct) -> None:
     Raises:
         OSError: it cannot be written; an older note is then untouched.
     """
-    copy = _copy(path)
+    copy = copy_of(path)
     try:
         write_json(path, value)
     except OSError as error:
@@ -38,8 +38,9 @@ def restore_note(path: Path) -> None:
         OSError: it cannot be moved.
     """
     with suppress(FileNotFoundError):
-        _copy(path).replace(path)
+        copy_of(path).replace(path)
 
 
-def _copy(path: Path) -> Path:
+def copy_of(path: Path) -> Path:
+    """Where the copy of the note lies; it need not be there."""
     return path.with_name(f"{path.stem}.copy{path.suffix}")

@@ -111,9 +111,9 @@ class NoteFolders:
         self.root = root
 
     def paths(self) -> list[Path]:
-        """The folders that there are, whoever made them."""
+        """The folders that there are, whoever made them, by name."""
         try:
-            return [path for path in self.root.iterdir() if path.is_dir()]
+            return sorted(path for path in self.root.iterdir() if path.is_dir())
         except OSError:  # there is none yet
             return []
 

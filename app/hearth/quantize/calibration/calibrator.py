@@ -34,6 +34,8 @@ _SAMPLE = (4, 32)
 _PIECE_NUMBERS = 1 << 18
 # What an embedding's error does by other ways than the first queries, keys and values, as a share of what it does there.
 _OTHER_LAYERS = 0.25
+# A loss that is nearly nothing is noise, and says no more than that.
+_MOST_TIMES = 1000.0
 # Rows of a matrix that AWQ's factors are tried on: so many pieces of so many.
 _TRIED_ROWS = (16, 16)
 
@@ -290,7 +292,9 @@ def _times_as_bad(losses: Mapping[str, Mapping[Scheme, float]], one: str, other:
     """How much more rounding one module spoils than rounding the other, as measured; 1 where it was not."""
     known = [scheme for scheme in losses.get(one, ()) if scheme in losses.get(other, ())]
     ones, others = (sum(losses[name][scheme] for scheme in known) for name in (one, other))
-    return ones / others if ones > 0 and others > 0 else 1.0
+    if not (ones > 0 and others > 0):
+        return 1.0
+    return min(max(ones / others, 1 / _MOST_TIMES), _MOST_TIMES)
 
 
 def _some_rows(matrix: Source) -> np.ndarray:

@@ -48,6 +48,7 @@ class ChoosePage(AddModelPage):
                 host=host(),
             ),
             parent,
+            scrolls=True,
         )
         self.source: CatalogueEntry | str | None = None
         self._judged: dict[str, Judged] = {}
@@ -248,6 +249,8 @@ class ChoosePage(AddModelPage):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Enter in the field searches, Down leads into the list; there Enter goes on, and letters are searched for."""
         if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+            # What is used with keys comes into view; of the list itself, Qt would show the chosen row alone.
+            self.area.ensureWidgetVisible(self.body if watched is self.list else self.search, 0, 0)
             enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
             if watched is self.search and enter:
                 if self.search.text().strip():
@@ -257,6 +260,7 @@ class ChoosePage(AddModelPage):
                 return True
             if watched is self.search and event.key() == Qt.Key.Key_Down:
                 self.list.setFocus()
+                self.area.ensureWidgetVisible(self.body, 0, 0)
                 return True
             if watched is self.list and enter:
                 self._go_on_if_chosen()
@@ -265,6 +269,7 @@ class ChoosePage(AddModelPage):
                 self._touch()
             elif watched is self.list and event.text().strip() and event.text().isprintable():
                 self.search.setFocus()
+                self.area.ensureWidgetVisible(self.search, 0, 0)
                 self.search.insert(event.text())
                 return True
         return super().eventFilter(watched, event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QLocale, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QLocale, Qt, Signal, Slot
 from PySide6.QtWidgets import QGridLayout, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from hearth.errors import RepositoryNotFound, RepositoryUnfit
@@ -49,8 +49,8 @@ class DetailsPage(AddModelPage):
         self._build(content)
         self.body = QStackedWidget(self)
         self.body.addWidget(self.waiting)
-        self._area = vertical_scroll(content, self)
-        self.body.addWidget(self._area)
+        self.area = vertical_scroll(content, self)
+        self.body.addWidget(self.area)
         self.column.addWidget(self.body, 1)
 
     # What others tell
@@ -103,7 +103,7 @@ class DetailsPage(AddModelPage):
         self.body.setCurrentIndex(1)
         self._on_form()
         if is_new:  # not where the model before was left
-            self._area.verticalScrollBar().setValue(0)
+            self.area.verticalScrollBar().setValue(0)
 
     def show_problem(self, error: Exception) -> None:
         """It could not be put into the queue."""
@@ -206,8 +206,8 @@ class DetailsPage(AddModelPage):
         self._reveal_problem()
 
     def _reveal_problem(self) -> None:
-        if self.problem.isVisible():  # it has its place when the layout is done
-            QTimer.singleShot(0, self, lambda: self._area.ensureWidgetVisible(self.problem))
+        if self.problem.isVisible():
+            self.reveal(self.problem)
 
     @Slot()
     def _on_licence(self) -> None:

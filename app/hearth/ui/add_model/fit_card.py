@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from hearth.i18n import tr
-from hearth.models.fit import CONTEXTS, Advice, Estimate, ModelFit, advise, contexts_up_to, speed_text
+from hearth.models.fit import CONTEXTS, Advice, Estimate, ModelFit, advise, contexts_up_to
 from hearth.services.model_forms import CONTEXT, Form
 from hearth.ui.add_model.form_choices import recipe_text
 from hearth.ui.add_model.listed_model import VERDICT_COLOURS, VERDICT_ICONS, VERDICTS
@@ -15,7 +17,7 @@ from hearth.ui.add_model.page import card
 from hearth.ui.settings.choice_box import ChoiceBox
 from hearth.ui.text_scale import text_label
 from hearth.ui.theme import FontSize, Space, icon, theme
-from hearth.ui.wording import about_text, memory_text, size_text
+from hearth.ui.wording import about_text, memory_text, size_text, speed_text
 
 _COLUMNS = 5
 
@@ -155,8 +157,10 @@ class FitCard(QWidget):
                 tr("It takes at least {size} of memory. How well it runs is told when it is here.", size=size)
             )
         else:
-            verdict = tr(VERDICTS[estimate.fit])
-            self.verdict.setText(tr("{verdict}: {reason}.", verdict=verdict, reason=estimate.reason))
+            verdict, reason = tr(VERDICTS[estimate.fit]), estimate.reason
+            values = {**reason.values, "n": speed_text(estimate.write_speed)}  # as in the table below
+            reason = replace(reason, values=values)
+            self.verdict.setText(tr("{verdict}: {reason}.", verdict=verdict, reason=reason))
         self._restyle()
 
     def _show_advice(self) -> None:

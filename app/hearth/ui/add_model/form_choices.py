@@ -106,6 +106,7 @@ class FormChoices(QWidget):
                 self._group.addButton(button)
             else:  # else arrows would choose it, hidden as it is
                 self._group.removeButton(button)
+                button.setChecked(False)  # which leaving the group does not do
             title = tr(_TITLES[format_])
             if format_ is self._advised and len(self._forms) > 1:
                 title = tr("{text} ({detail})", text=title, detail=tr("advised"))

@@ -9,10 +9,10 @@ from PySide6.QtCore import QLocale
 
 from hearth.i18n import mark, ntr, tr
 from hearth.models.catalogue import CatalogueEntry
-from hearth.models.fit import Fit, speed_text
+from hearth.models.fit import Fit
 from hearth.models.hub.choices import Format
 from hearth.services.model_forms import QUICK, HubModel, Judged
-from hearth.ui.wording import memory_text, size_text
+from hearth.ui.wording import memory_text, size_text, speed_text
 
 VERDICTS = {Fit.WELL: mark("Runs well"), Fit.SLOWLY: mark("Runs slowly"), Fit.NOT: mark("Does not fit")}
 VERDICT_ICONS = {Fit.WELL: "check", Fit.SLOWLY: "warning", Fit.NOT: "close"}

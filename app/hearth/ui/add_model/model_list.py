@@ -26,6 +26,7 @@ _ROW = int(Qt.ItemDataRole.UserRole)
 _STATE = QStyle.StateFlag
 _WRAP = int(Qt.TextFlag.TextWordWrap)
 _BESIDE = int(Qt.AlignmentFlag.AlignVCenter) | int(Qt.TextFlag.TextSingleLine)
+_LEAST_LINES = 6  # about one row, where its texts wrap
 
 
 class _Layout:
@@ -167,6 +168,10 @@ class ModelList(QListWidget):
         """The chosen row; None where there is none."""
         found: ListedModel | None = self.currentIndex().data(_ROW)
         return found
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for a row; where the page has less, the page scrolls."""
+        return QSize(super().minimumSizeHint().width(), _LEAST_LINES * self.fontMetrics().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

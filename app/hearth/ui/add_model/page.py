@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFont, QPaintEvent
 from PySide6.QtWidgets import (
     QFrame,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QStyle,
     QStyleOptionButton,
@@ -29,23 +30,28 @@ class AddModelPage(QWidget):
     Attributes:
         next_text, back_text: what the buttons at the foot of the wizard say; "" hides the button.
         can_go_on: whether the one that goes on can be pressed.
+        area: what scrolls where the window is too low; a page without it must not `reveal`.
 
     Signals:
         changed: one of these has changed.
         went_on: the user has decided, and wants the page that follows.
     """
 
+    area: QScrollArea
     changed = Signal()
     went_on = Signal()
 
-    def __init__(self, heading: str, text: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, heading: str, text: str, parent: QWidget | None = None, *, scrolls: bool = False
+    ) -> None:
+        """`scrolls`: the page as a whole, with its heading."""
         super().__init__(parent)
         self.next_text = ""
         self.back_text = ""
         self.can_go_on = False
         self.heading = text_label(self, size=FontSize.LARGE_TITLE, weight=QFont.Weight.DemiBold)
         self.text = text_label(self, kind="secondary")
-        self.column = QVBoxLayout(self)
+        self.column = self._scrolled_column() if scrolls else QVBoxLayout(self)
         self.column.setContentsMargins(0, Space.XL, 0, Space.L)
         self.column.setSpacing(Space.M)
         head = QVBoxLayout()
@@ -76,8 +82,13 @@ class AddModelPage(QWidget):
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, Space.M, 0)
         column.setSpacing(Space.M)
-        self.column.addWidget(vertical_scroll(content, self), 1)
+        self.area = vertical_scroll(content, self)
+        self.column.addWidget(self.area, 1)
         return content, column
+
+    def reveal(self, part: QWidget) -> None:
+        """Scroll to `part`, as soon as the layout has given it its place."""
+        QTimer.singleShot(0, self, lambda: self.area.ensureWidgetVisible(part))
 
     def go_on(self) -> None:
         """The user has pressed the button that goes on."""
@@ -86,6 +97,16 @@ class AddModelPage(QWidget):
     def focus(self) -> QWidget | None:
         """What takes the keyboard when the page comes on view; None is the button that goes on."""
         return None
+
+    def _scrolled_column(self) -> QVBoxLayout:
+        content = QWidget(self)
+        content.setObjectName("addModelContent")
+        column = QVBoxLayout(content)
+        self.area = vertical_scroll(content, self)
+        around = QVBoxLayout(self)
+        around.setContentsMargins(0, 0, 0, 0)
+        around.addWidget(self.area)
+        return column
 
 
 def card(parent: QWidget) -> tuple[QFrame, QVBoxLayout]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import (
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QMessageBox,
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from hearth.errors import ModelNotFinite
 from hearth.i18n import tr
 from hearth.services.install_events import InstallState, InstallStatus, InstallStep
 from hearth.ui.add_model.install_wording import STEPS, state_text, step_text
@@ -92,15 +94,15 @@ class ProgressPage(AddModelPage):
             if step in status.steps:
                 place = status.steps.index(step)
                 self._show_row(row, status, is_done=place < here, is_here=place == here)
-        self.problem.setVisible(status.error is not None)
-        if status.error is not None:
-            self.problem.setText(error_text(status.error))
+        self._say_problem("" if status.error is None else error_text(status.error))
         self._show_pause(status)
         text = tr("You can close this window: it goes on, and the main window shows how far it is.")
         if status.elsewhere:
             text = tr("Another program of Hearth's is at work on it; it can be stopped there.")
         elif status.state is InstallState.PAUSED:
             text = tr("What is done is kept. It goes on when you press Resume, also after a restart.")
+        elif isinstance(status.error, ModelNotFinite):  # was not kept, and comes out the same the next time
+            text = ""
         elif status.state is InstallState.FAILED:
             text = tr("What is done is kept. Try again when the cause is gone.")
         self.hint.setText(text)
@@ -108,8 +110,15 @@ class ProgressPage(AddModelPage):
 
     def show_failure(self, error: Exception) -> None:
         """What the user wanted of it could not be done."""
-        self.problem.setText(error_text(error))
-        self.problem.show()
+        self._say_problem(error_text(error))
+
+    def _say_problem(self, text: str) -> None:
+        """What is wrong, in view; empty where nothing is."""
+        is_new = bool(text) and (self.problem.isHidden() or self.problem.text() != text)
+        self.problem.setText(text)
+        self.problem.setVisible(bool(text))
+        if is_new:
+            self.reveal(self.problem)
 
     # Building
 
@@ -126,22 +135,16 @@ class ProgressPage(AddModelPage):
         bar.setTextVisible(False)
         bar.setAccessibleName(title.text())
         words = text_label(whole, kind="secondary")
-        top = QHBoxLayout()
-        top.setSpacing(Space.M)
-        top.addWidget(picture)
-        top.addWidget(title)
-        top.addStretch(1)
-        top.addWidget(state)
-        below = QVBoxLayout()
-        below.setContentsMargins(Space.ICON + Space.M, 0, 0, 0)
-        below.setSpacing(Space.XS)
-        below.addWidget(bar)
-        below.addWidget(words)
-        layout = QVBoxLayout(whole)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(Space.S)
-        layout.addLayout(top)
-        layout.addLayout(below)
+        grid = QGridLayout(whole)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(Space.M)
+        grid.setVerticalSpacing(Space.S)
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(picture, 0, 0)
+        grid.addWidget(title, 0, 1)
+        grid.addWidget(state, 0, 2)
+        grid.addWidget(bar, 1, 1, 1, 2)
+        grid.addWidget(words, 2, 1, 1, 2)
         column.addWidget(whole)
         return _StepRow(whole, picture, title, state, bar, words)
 
@@ -180,6 +183,7 @@ class ProgressPage(AddModelPage):
         if status is None:
             return
         if status.state in (InstallState.FAILED, InstallState.PAUSED):
+            self._say_problem("")  # until it is met again
             self.resume_wanted.emit(status.id)
         else:
             self.pause_wanted.emit(status.id)

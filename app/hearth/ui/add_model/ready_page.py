@@ -12,7 +12,7 @@ from hearth.i18n import tr
 from hearth.services.quality_words import judgement, plain_text
 from hearth.ui.add_model.layer_chart import LayerChart
 from hearth.ui.add_model.page import AddModelPage, LinkButton, card, section_label
-from hearth.ui.add_model.quality_words import figures_text, size_words
+from hearth.ui.add_model.quality_figures import figures_text, size_words
 from hearth.ui.add_model.speed_card import SpeedCard
 from hearth.ui.text_scale import text_label
 from hearth.ui.theme import FontSize

@@ -7,11 +7,10 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayou
 
 from hearth.i18n import tr
 from hearth.model_folder.speed import SpeedReport
-from hearth.models.fit import speed_text
 from hearth.ui.add_model.page import card, section_label
 from hearth.ui.text_scale import text_label
 from hearth.ui.theme import Space
-from hearth.ui.wording import error_text
+from hearth.ui.wording import error_text, speed_text
 
 _AS_EXPECTED = 0.15
 
@@ -108,13 +107,14 @@ class SpeedCard(QWidget):
         return not self.bar.isHidden()
 
     def _show(self, *, running: bool) -> None:
-        # A button that is disabled loses the keyboard.
-        had_keyboard = self.stop_button.hasFocus() or not self.stop_button.isEnabled()
+        # Stop has the keyboard, or had it when it was pressed, and nothing else has taken it since.
+        focused = self.window().focusWidget()
+        had_keyboard = focused is self.stop_button or (not self.stop_button.isEnabled() and focused is None)
         self.bar.setVisible(running)
         self.stop_button.setVisible(running)
         self.stop_button.setEnabled(True)
         self.button.setVisible(not running)
-        if had_keyboard and not running:
+        if had_keyboard and not running and self.isVisible():
             self.button.setFocus()
         self.more.setVisible(bool(self.more.text()))
         self.problem.hide()
@@ -130,6 +130,7 @@ class SpeedCard(QWidget):
 
     @Slot()
     def _on_stop(self) -> None:
+        self.stop_button.clearFocus()  # else Qt hands it to the next control when this one is disabled
         self.stop_button.setEnabled(False)
         self.words.setText(tr("Stopping…"))
         self.stop_wanted.emit()

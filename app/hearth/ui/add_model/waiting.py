@@ -32,7 +32,7 @@ class Waiting(QWidget):
         self.button = QPushButton(self)
         self.button.clicked.connect(self.pressed)
         column = QVBoxLayout(self)
-        column.setContentsMargins(Space.XL, Space.XL, Space.XL, Space.XL)
+        column.setContentsMargins(Space.XL, Space.M, Space.XL, Space.M)
         column.setSpacing(Space.L)
         column.addStretch(2)
         column.addWidget(self.words)

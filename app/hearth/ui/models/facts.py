@@ -11,12 +11,11 @@ from hearth.i18n import tr
 from hearth.model_folder.manifest import GENAI, GGML, GGUF, REMOTE
 from hearth.model_folder.quality import QualityReport
 from hearth.model_folder.speed import SpeedReport
-from hearth.services.devices import speed_text
 from hearth.services.model_overview import ModelOverview
 from hearth.services.quality_words import judgement, plain_text
-from hearth.ui.add_model.quality_words import figures_text, size_words
+from hearth.ui.add_model.quality_figures import figures_text, size_words
 from hearth.ui.relative_date import relative_date
-from hearth.ui.wording import memory_text, size_text, two_sentences
+from hearth.ui.wording import measured_speed_text, memory_text, size_text, two_sentences
 
 _COMMIT = 40
 _SHORT_COMMIT = 10
@@ -127,8 +126,8 @@ def speed(report: SpeedReport | None) -> list[Fact]:
     if report is None:
         return []
     rate = tr("{speed} tokens per second")
-    read = rate.format(speed=speed_text(report.read_speed)) if report.read_speed else ""
-    write = rate.format(speed=speed_text(report.write_speed)) if report.write_speed else ""
+    read = rate.format(speed=measured_speed_text(report.read_speed)) if report.read_speed else ""
+    write = rate.format(speed=measured_speed_text(report.write_speed)) if report.write_speed else ""
     load = tr("{seconds} seconds", seconds=f"{report.load_seconds:.2g}") if report.load_seconds else ""
     when = relative_date(report.measured_at, datetime.now(UTC))
     return _known(

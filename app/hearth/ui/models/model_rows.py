@@ -192,18 +192,12 @@ class RowDelegate(QStyledItemDelegate):
         text = format_text(model.format)
         metrics = QFontMetrics(font)
         width = metrics.horizontalAdvance(text) + 12
-        badge = QRect(place.right() - width, place.top(), width, place.height())
+        height = metrics.size(0, text).height() + 2  # Chinese letters are higher
+        badge = QRect(place.right() - width, place.center().y() - height // 2, width, height)
         name = "link" if model.remote else "text_secondary"
         painter.setPen(colour("link" if model.remote else "field_border"))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        height = metrics.height() + 2
-        painter.drawRoundedRect(
-            badge.adjusted(0, (badge.height() - height) // 2, 0, 0).intersected(
-                QRect(badge.left(), badge.top() + (badge.height() - height) // 2, width, height)
-            ),
-            5,
-            5,
-        )
+        painter.drawRoundedRect(badge, 5, 5)
         painter.setFont(font)
         painter.setPen(colour(name))
         painter.drawText(badge, Qt.AlignmentFlag.AlignCenter, text)

@@ -54,7 +54,6 @@ class ModelsWindow(QWidget):
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent, Qt.WindowType.Window)
         self.setObjectName("modelsWindow")
-        self.setMinimumHeight(within_screen(self, QSize(0, _LEAST_HEIGHT)).height())
         self.controller = controller
         self._scale = 1.0
         self._selected: str | None = None
@@ -69,6 +68,7 @@ class ModelsWindow(QWidget):
         self._whole.setContentsMargins(0, 0, 0, 0)
         self._build()
         order = models_state.restore(self, self.splitter)
+        self.setMinimumHeight(within_screen(self, QSize(0, _LEAST_HEIGHT)).height())
         if order in list(Order):
             self.list.orders[Order(order)].trigger()
         theme.theme().changed.connect(self._restyle)

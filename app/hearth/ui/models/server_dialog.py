@@ -86,7 +86,8 @@ class ServerDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 22, 24, 20)
         layout.setSpacing(Space.M)
-        layout.addWidget(vertical_scroll(self._content, self), 1)
+        self._area = vertical_scroll(self._content, self)
+        layout.addWidget(self._area, 1)
         layout.addLayout(self._build_buttons())
         self._show_state()
 
@@ -202,6 +203,8 @@ class ServerDialog(QDialog):
     def _say(self, trouble: str) -> None:
         self._trouble.setText(trouble)
         self._trouble.setVisible(bool(trouble))
+        if trouble:  # it has its place when the layout is done
+            QTimer.singleShot(0, self, lambda: self._area.ensureWidgetVisible(self._trouble))
 
     def _set_busy(self, busy: bool) -> None:
         self._busy = busy

@@ -19,13 +19,13 @@ from hearth.services.devices import (
     TrialRow,
     examine_devices,
     measure_again,
-    speed_text,
     use_text,
 )
 from hearth.ui.settings.choice_box import ChoiceBox
 from hearth.ui.settings.page import SettingsPage, add_field, field_grid, heading_label, hint_label
 from hearth.ui.tasks import Lane, Tasks
 from hearth.ui.theme import Space
+from hearth.ui.wording import measured_speed_text
 
 if TYPE_CHECKING:
     from hearth.services.hearth import Hearth
@@ -211,7 +211,7 @@ def _trial_text(trial: TrialRow) -> str:
     speeds = tr(
         "{where}: reads {read}, writes {written} tokens a second",
         where=where,
-        read=speed_text(trial.read_speed),
-        written=speed_text(trial.write_speed),
+        read=measured_speed_text(trial.read_speed),
+        written=measured_speed_text(trial.write_speed),
     )
     return f"{speeds} · {tr('chosen')}" if trial.is_chosen else speeds

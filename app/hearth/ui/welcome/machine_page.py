@@ -85,11 +85,12 @@ class MachinePage(WelcomePage):
         """Say what was measured."""
         machine = sizes.machine
         cores = ntr("{n} core", "{n} cores", machine.usable_cores)
-        speed = size_text(round(sizes.bandwidth))
+        memory = memory_text(machine.memory_bytes)
+        if sizes.bandwidth:
+            speed = size_text(round(sizes.bandwidth))
+            memory = tr("{size}, read at {speed} a second", size=memory, speed=speed)
         self.values["processor"].setText(f"{machine.cpu} · {cores}")
-        self.values["memory"].setText(
-            tr("{size}, read at {speed} a second", size=memory_text(machine.memory_bytes), speed=speed)
-        )
+        self.values["memory"].setText(memory)
         for fit in Fit:
             self.values[fit].setText(_sizes_text(sizes.those_that(fit)))
 
