@@ -56,7 +56,7 @@ class RowArea(QAbstractScrollArea):
         theme().changed.connect(self._restyle)
         self._paint_ground()
 
-    # For the class below
+    # For the class below, which says what they do: Qt's metaclass allows no abstract methods
 
     def _connect(self, widget: RowWidget) -> None:
         """A widget was made, which will show one row after another."""
