@@ -29,7 +29,7 @@ _WEIGHT_BYTES = 4 / 8 + 8 / _BLOCK
 _CHUNK = 64
 _HEADS, _KV_HEADS, _HEAD_SIZE = 16, 4, 128
 # As many tokens as a long conversation has, and as many layers as make their keys and values larger than caches.
-_BEFORE, _LAYERS = 4096, 4
+_BEFORE, _LAYERS = 8192, 8
 _SECONDS, _MOST_SECONDS, _LEAST_RUNS = 0.3, 2.0, 5
 # The codes are 1 to 15 around the zero point 8; with their variance the numbers keep their size from product to product.
 _VARIANCE = 56 / 3

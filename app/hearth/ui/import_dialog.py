@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QFont
 from PySide6.QtWidgets import (
     QDialog,
@@ -171,6 +171,19 @@ class ImportDialog(QDialog):
             event.ignore()
         self.reject()
 
+    def event(self, event: QEvent) -> bool:
+        """Grow where a text needs it, since one that wraps cannot ask for its height by itself."""
+        handled = super().event(event)
+        # The request comes when the pages below have laid themselves out; before that their heights are old.
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._grow()
+        return handled
+
+    def _grow(self) -> None:
+        layout = self.layout()
+        if layout is not None and layout.hasHeightForWidth():
+            self.resize(self.size().expandedTo(QSize(0, layout.totalHeightForWidth(self.width()))))
+
     def _build_form(self) -> QWidget:
         page = QWidget(self)
         form = QFormLayout(page)
@@ -252,18 +265,11 @@ class ImportDialog(QDialog):
         self.another_button.show()
         self.import_button.hide()
 
-    def _say(self, trouble: str) -> None:
-        """What is wrong, below the name. The dialog grows where it must, since a text that wraps cannot ask for that."""
-        self._trouble.setText(trouble)
-        layout = self.layout()
-        if layout is not None and layout.hasHeightForWidth():
-            self.resize(self.size().expandedTo(QSize(0, layout.totalHeightForWidth(self.width()))))
-
     @Slot(str)
     def _on_name(self, name: str) -> None:
         facts = self._facts
         problem = name_problem(name, facts.taken, facts.coming) if facts else ""
-        self._say(problem)
+        self._trouble.setText(problem)
         self.import_button.setEnabled(not problem and not self._running and self._facts is not None)
 
     @Slot()
@@ -282,7 +288,7 @@ class ImportDialog(QDialog):
                 raise
 
         self._set_running(True)
-        self._say("")
+        self._trouble.setText("")
         self.progress.begin()
         self._tasks.run(job, owner=self, lane=Lane.FILES).success(self._on_imported).failure(
             self._on_import_failed
@@ -298,7 +304,7 @@ class ImportDialog(QDialog):
 
     def _on_import_failed(self, error: Exception) -> None:
         self._set_running(False)
-        self._say(error_text(error))
+        self._trouble.setText(error_text(error))
 
     def _set_running(self, running: bool) -> None:
         self._running = running
