@@ -12,7 +12,9 @@ def speeds(bandwidth: float, compute: float = 5e11) -> Speeds:
         compute=compute,
         token_rate=0.95 * bandwidth,
         prompt_rate=compute,
+        prompt_half=4,
         token_attention_rate=1.0 * bandwidth,
         prompt_attention_rate=0.4 * compute,
+        prompt_attention_half=20,
         operator_seconds=1.5e-6,
     )

@@ -164,12 +164,31 @@ def test_each_measured_speed_decides_its_part() -> None:
     cost = 1 / fit.write_speed(8192) - 1 / fit.write_speed(4096)
     quick = changed(token_attention_rate=2 * known.token_attention_rate, bandwidth=1000 * GB)
     assert 1 / quick.write_speed(8192) - 1 / quick.write_speed(4096) == pytest.approx(cost / 2)
-    assert changed(prompt_rate=2 * known.prompt_rate).read_speed(16) == pytest.approx(
+    any_chunk = {"prompt_half": 0, "prompt_attention_half": 0}
+    fit = changed(**any_chunk)
+    assert changed(**any_chunk, prompt_rate=2 * known.prompt_rate).read_speed(16) == pytest.approx(
         2 * fit.read_speed(16), rel=0.01
     )
     cost = 1 / fit.read_speed(8192) - 1 / fit.read_speed(4096)
-    quick = changed(prompt_attention_rate=2 * known.prompt_attention_rate)
+    quick = changed(**any_chunk, prompt_attention_rate=2 * known.prompt_attention_rate)
     assert 1 / quick.read_speed(8192) - 1 / quick.read_speed(4096) == pytest.approx(cost / 2)
+
+
+def test_a_machine_that_is_slow_reads_short_chunks_and_they_cost() -> None:
+    fit = model_fit(machine(compute=50 * GB), "qwen3-4b")
+    known = fit.machine.speeds
+    halves = (0, known.prompt_half, 2 * known.prompt_half)
+    speeds = [
+        replace(
+            fit,
+            machine=replace(fit.machine, speeds=msgspec.structs.replace(known, prompt_half=half)),
+        ).read_speed(16)
+        for half in halves
+    ]
+    chunk = 16
+    assert [speed / speeds[0] for speed in speeds] == pytest.approx(
+        [chunk / (chunk + half) for half in halves], rel=0.01
+    )
 
 
 def test_with_few_heads_to_a_key_memory_decides_what_attention_costs() -> None:

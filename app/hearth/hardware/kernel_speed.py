@@ -25,35 +25,58 @@ _BLOCK = 128
 _SMALL_MATRICES = 128
 # Bytes of a weight as the kernel keeps it: four bits, and a scale and a sum for each block (`models/weights.py`).
 _WEIGHT_BYTES = 4 / 8 + 8 / _BLOCK
-# Tokens of a prompt that a slow machine reads at a time.
-_CHUNK = 64
+# Tokens of a prompt that a slow machine reads at a time, and what it reads at least (`engine/scheduler.py`).
+_CHUNK, _SMALL_CHUNK = 64, 16
 _HEADS, _KV_HEADS, _HEAD_SIZE = 16, 4, 128
-# As many tokens as a long conversation has, and as many layers as make their keys and values larger than caches.
-_BEFORE, _LAYERS = 8192, 8
+# As many tokens as a long conversation has, and as many layers as make their keys and values larger than caches: 134 MB.
+_BEFORE, _LAYERS = 8192, 4
 _SECONDS, _MOST_SECONDS, _LEAST_RUNS = 0.3, 2.0, 5
 # The codes are 1 to 15 around the zero point 8; with their variance the numbers keep their size from product to product.
 _VARIANCE = 56 / 3
 
 
 def measure_kernels(cores: int) -> dict[str, float]:
-    """Measure for three seconds, or some more on a slow machine, with so many threads, in half a gigabyte.
+    """Measure for four seconds, or some more on a slow machine, with so many threads, in half a gigabyte.
 
     Returns:
         By the names that `models/speeds.py` explains.
     """
+    return _product_speeds(cores) | _attention_speeds(cores)
+
+
+def _product_speeds(cores: int) -> dict[str, float]:
     large, small = _products(cores, _WIDTH, _MATRICES), _products(cores, _BLOCK, _SMALL_MATRICES)
-    attention = _attention(cores)
-    size, numbers = _WIDTH * _WIDTH * _MATRICES, 4 * _HEADS * _HEAD_SIZE
+    size = _WIDTH * _WIDTH * _MATRICES
+    rate, half = _hockney(lambda tokens: 2 * tokens * size / _seconds(lambda: large(tokens)))
     return {
         "token_rate": size * _WEIGHT_BYTES / _seconds(lambda: large(1)),
-        "prompt_rate": 2 * _CHUNK * size / _seconds(lambda: large(_CHUNK)),
-        "token_attention_rate": numbers * (_BEFORE + 1) / _seconds(lambda: attention(1)),
-        "prompt_attention_rate": numbers
-        * _CHUNK
-        * (_BEFORE + _CHUNK / 2)
-        / _seconds(lambda: attention(_CHUNK)),
+        "prompt_rate": rate,
+        "prompt_half": half,
         "operator_seconds": _seconds(lambda: small(1)) / _SMALL_MATRICES,
     }
+
+
+def _attention_speeds(cores: int) -> dict[str, float]:
+    attention, numbers = _attention(cores), 4 * _HEADS * _HEAD_SIZE
+    prompt_rate, prompt_half = _hockney(
+        lambda tokens: numbers * tokens * (_BEFORE + tokens / 2) / _seconds(lambda: attention(tokens))
+    )
+    return {
+        "token_attention_rate": numbers * (_BEFORE + 1) / _seconds(lambda: attention(1)),
+        "prompt_attention_rate": prompt_rate,
+        "prompt_attention_half": prompt_half,
+    }
+
+
+def _hockney(rate: Callable[[int], float]) -> tuple[float, float]:
+    """r_inf and n_1/2: the rate with chunks of any length, and the length with which half of it is reached.
+
+    Hockney and Jesshope, Parallel Computers (1981): `rate(n) = r_inf * n / (n + n_1/2)`.
+    """
+    small, large = _SMALL_CHUNK / rate(_SMALL_CHUNK), _CHUNK / rate(_CHUNK)
+    # Where noise makes the smaller chunk the faster one, its length costs nothing.
+    each = min((large - small) / (_CHUNK - _SMALL_CHUNK), large / _CHUNK)
+    return 1 / each, max(0.0, large / each - _CHUNK)
 
 
 def _products(cores: int, width: int, matrices: int) -> Callable[[int], object]:
@@ -116,16 +139,18 @@ def _attention(cores: int) -> Callable[[int], object]:
         for name in ("present_key", "present_value")
     ]
     session = _session(helper.make_graph([node], "attention", inputs, outputs), cores)
-    layers = cycle(
+    # All of them now, since a first write to memory takes longer than attention does.
+    layers = [
         [ort.OrtValue.ortvalue_from_numpy(np.full(cache, 0.01, np.float32)) for _ in ("key", "value")]
         for _ in range(_LAYERS)
-    )
+    ]
+    turn = cycle(layers)
 
     def run(tokens: int) -> None:
         binding = session.io_binding()
         for name, width in (("query", wide), ("key", narrow), ("value", narrow)):
             binding.bind_cpu_input(name, np.full((1, tokens, width), 0.01, np.float32))
-        for name, buffer in zip(("key", "value"), next(layers), strict=True):
+        for name, buffer in zip(("key", "value"), next(turn), strict=True):
             binding.bind_ortvalue_input(f"past_{name}", buffer)
             binding.bind_ortvalue_output(f"present_{name}", buffer)
         binding.bind_cpu_input("last", np.array([_BEFORE + tokens - 1], np.int32))

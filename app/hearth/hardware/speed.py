@@ -23,7 +23,7 @@ _LEAST_ROUNDS = 4
 
 
 def measure(cores: int) -> dict[str, float]:
-    """Measure in this process; takes some five seconds, and for that time up to half a gigabyte.
+    """Measure in this process; takes some six seconds, and for that time up to half a gigabyte.
 
     Where the kernels cannot be measured, the answer has what numpy has shown.
     """

@@ -15,7 +15,7 @@ from hearth.models.speeds import Speeds
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 2
+_FORMAT = 3
 _MAX_BYTES = 1 << 20
 # Models come and go; what the oldest have shown is forgotten.
 _MOST = 200

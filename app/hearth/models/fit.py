@@ -106,6 +106,14 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkCost:
+    """Seconds that a chunk of a prompt takes: for each of its tokens, and however long it is."""
+
+    token: float
+    chunk: float
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What a model takes, in bytes.
 
@@ -257,13 +265,21 @@ class ModelFit:
 
     def read_speed(self, context: int) -> float:
         """Tokens a second of a prompt of so many tokens; 0 where that was not measured."""
+        cost = self._chunk_cost(context)
+        return self.correction.read / (cost.token + cost.chunk / self._chunk(context)) if cost else 0.0
+
+    def _chunk_cost(self, context: int) -> ChunkCost | None:
+        """What a chunk of such a prompt costs in the mean; None where that was not measured."""
         speeds = self.machine.speeds
         if not speeds.prompt_rate or not speeds.prompt_attention_rate:
-            return 0.0
-        seconds = 2 * self.weights.products / speeds.prompt_rate
+            return None
+        products = 2 * self.weights.products / speeds.prompt_rate
         # Each token looks at those before it: at half of them in the mean.
-        seconds += context / 2 * self._attention_operations / speeds.prompt_attention_rate
-        return self.correction.read / seconds
+        attention = context / 2 * self._attention_operations / speeds.prompt_attention_rate
+        return ChunkCost(
+            token=products + attention,
+            chunk=products * speeds.prompt_half + attention * speeds.prompt_attention_half,
+        )
 
     @property
     def kv_bytes_per_token(self) -> float:
@@ -293,10 +309,12 @@ class ModelFit:
         )
 
     def _chunk(self, context: int) -> int:
-        speed = self.read_speed(context)
-        if not speed:
+        """Tokens of a prompt that are read at a time."""
+        cost = self._chunk_cost(context)
+        if not cost:
             return _MOST_CHUNK
-        return max(_LEAST_CHUNK, min(_MOST_CHUNK, int(speed * _CHUNK_SECONDS) // 8 * 8))
+        tokens = (self.correction.read * _CHUNK_SECONDS - cost.chunk) / cost.token
+        return max(_LEAST_CHUNK, min(_MOST_CHUNK, int(tokens) // 8 * 8))
 
     def _verdict(self, context: int, memory: Memory, speed: float) -> tuple[Fit, Reason]:
         machine = self.machine
