@@ -21,7 +21,7 @@ does; that takes long, and shows that the short way measures the same. With `--m
 other work, only the last 16 tokens are read, which is the chunk that the estimate then counts with.
 
 All is done in rounds, and medians count: what disturbs a shared machine for a moment falls on one of them. The machine's
-own speeds are measured anew before each model. The table is shown after each round.
+own speeds are measured anew before and after each figure. The table is shown after each round.
 """
 
 from __future__ import annotations
@@ -201,12 +201,10 @@ def measure_whole(folder: Path, fits: Fits, context: int, written: int) -> Measu
 
 
 def machine() -> Fits:
-    """This machine, measured as often as Hearth does, with no experience of any model."""
+    """This machine, measured now, with no experience of any model."""
     with tempfile.TemporaryDirectory() as home:
         os.environ["HEARTH_HOME"] = home
-        for _ in range(3):
-            fits = Fits.open(Config())
-    return fits
+        return Fits.open(Config())
 
 
 def middle(machines: Sequence[Fits]) -> Fits:
@@ -240,14 +238,15 @@ def main() -> None:
     for number in range(given.rounds):
         print(f"round {number + 1} of {given.rounds}", file=sys.stderr, flush=True)
         for path in given.folders:
-            machines[path].append(machine())
             for context in contexts:
+                machines[path].append(machine())
                 if given.memory_only:
                     measured = memory_of(path, context)
                 else:
                     way = measure_whole if given.whole else measure
                     measured = way(path, machines[path][-1], context, given.generate)
                 found[path, context].append(measured)
+            machines[path].append(machine())
         write(given, contexts, machines, found)
 
 

@@ -24,6 +24,7 @@ _LEAST_FLOAT_BITS = 15
 _ROW_GROUP = 16
 _UINT8 = 2
 _FLOATS = {1: 4, 10: 2, 16: 2}  # bytes of TensorProto's float, float16 and bfloat16
+_HEAD = "lm_head"
 _SMALL_SUFFIXES = ("scales", "_zp", "bias", "_cache")
 
 
@@ -79,7 +80,7 @@ class Weights:
         mapped: of the files' own pages that are needed all the time.
         read: that one token of one answer reads.
         floats: of these, what is not unpacked.
-        products: weights that one token is multiplied with.
+        products: weights that each token of a prompt is multiplied with; the head works on the last one alone.
     """
 
     disk: int
@@ -122,7 +123,7 @@ class Weights:
             loaded=loaded + head,
             mapped=0,
             read=round(read) + head,
-            products=products + shape.vocab_size * shape.hidden_size,
+            products=products,
             floats=floats,
         )
 
@@ -138,7 +139,7 @@ class Weights:
             loaded += in_memory
             read += in_memory * share
             floats += in_memory * share if tensor.data_type in _FLOATS else 0
-            products += round(weights * share)
+            products += 0 if tensor.name.startswith(_HEAD) else round(weights * share)
         return cls(
             disk=disk, loaded=loaded, mapped=0, read=round(read), products=products, floats=round(floats)
         )
@@ -152,8 +153,8 @@ class Weights:
         and is as much. So the file counts once, as memory that cannot be dropped.
         """
         table = shape.vocab_size * shape.hidden_size
-        used = shape.layers * sum(rows * columns * share for rows, columns, share in shape.matrices()) + table
-        share = min(1.0, used / max(shape.parameters, 1))
+        used = shape.layers * sum(rows * columns * share for rows, columns, share in shape.matrices())
+        share = min(1.0, (used + table) / max(shape.parameters, 1))
         read = round(file_bytes * share)
         is_floats = 8 * file_bytes >= _LEAST_FLOAT_BITS * shape.parameters
         return cls(
