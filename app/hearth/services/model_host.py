@@ -70,10 +70,15 @@ class ModelHost:
         options: EngineOptions,
         on_status: Callable[[], None],
         make_room: Callable[[], str | None],
-        log_file: Path | None,
+        start_host: Callable[[str], HostClient],
         hang_seconds: float,
     ) -> None:
-        """`make_room`: whether there is memory for the model (None), or what it waits for; asked until there is."""
+        """Do nothing yet.
+
+        Args:
+            make_room: whether there is memory for the model (None), or what it waits for; asked until there is.
+            start_host: gives a host for the model of that name.
+        """
         self.status = ModelStatus(name, ModelState.LOADING)
         self.entry: ModelEntry | None = None
         self.folder: Path | None = None
@@ -88,7 +93,7 @@ class ModelHost:
         self._options = options
         self._on_status = on_status
         self._make_room = make_room
-        self._log_file = log_file
+        self._start_host = start_host
         self._watch = HostWatch(name, hang_seconds)
         self._on_settled: list[Callable[[], None]] = []
         self._draft: ModelEntry | None = None
@@ -135,7 +140,7 @@ class ModelHost:
         if self.entry is None:
             return
         try:
-            client = self.client = HostClient(self._name, self._log_file)
+            client = self.client = self._start_host(self._name)
             client.send(load_message(self._name, self.entry, self._draft, self._options))
         except HearthError as error:
             self._failed(error)

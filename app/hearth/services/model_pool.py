@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock
 
+from hearth.engine.host.client import HostClient
 from hearth.engine.host.protocol import EngineOptions
+from hearth.engine.host.spare import SpareHost
 from hearth.engine.outputs import RequestOutput
 from hearth.errors import ModelAnswering, ModelUnloaded
 from hearth.i18n import tr
@@ -55,7 +58,7 @@ class ModelPool:
         self._registry = registry
         self._options = options
         self._thread_factory = thread_factory
-        self._log_file = log_file
+        self._spare = SpareHost(log_file)
         self._rest_seconds = rest_seconds
         self._limit_bytes = limit_bytes
         self._watch = watch
@@ -76,6 +79,10 @@ class ModelPool:
             workers = list(self._workers.values())
         for worker in workers:
             worker.use_rest(rest_seconds)
+
+    def prepare(self) -> Future[HostClient | None]:
+        """Somebody may want a model soon: a host starts that can then load it at once; see `SpareHost`."""
+        return self._spare.prepare()
 
     def load(self, name: str, options: EngineOptions | None = None) -> ModelWorker:
         """The model's worker, which loads it unless it is loaded or loading; one that failed is tried anew.
@@ -109,7 +116,7 @@ class ModelPool:
             options=options or self._options,
             thread_factory=self._thread_factory,
             on_status=self._changed,
-            log_file=self._log_file,
+            start_host=self._spare.take,
             make_room=self._make_room,
             on_rest=self._rest,
             rest_seconds=self._rest_seconds,
@@ -194,6 +201,7 @@ class ModelPool:
             workers = [*self._workers.values(), *self._leaving]
             self._workers.clear()
             self._leaving.clear()
+        self._spare.close()
         for worker in workers:
             worker.close()
         _wait_for(workers)

@@ -49,7 +49,7 @@ class ModelWorker:
         options: EngineOptions,
         thread_factory: ThreadFactory,
         on_status: Callable[[ModelWorker], None],
-        log_file: Path | None = None,
+        start_host: Callable[[str], HostClient] = HostClient,
         hang_seconds: float = 60.0,
         make_room: MakeRoom = lambda _: None,
         on_rest: Callable[[ModelWorker], None] = lambda _: None,
@@ -58,6 +58,7 @@ class ModelWorker:
         """`find_entry` reads files, so it is called on the worker's thread.
 
         Args:
+            start_host: gives a host for the model of that name; called on the worker's thread.
             make_room: asked on the worker's thread before the model is loaded, and again until it says yes.
             on_rest: told on the worker's thread when the loaded model had nothing to do for `rest_seconds`; 0 never.
         """
@@ -75,7 +76,7 @@ class ModelWorker:
             options=options,
             on_status=lambda: on_status(self),
             make_room=lambda: make_room(self),
-            log_file=log_file,
+            start_host=start_host,
             hang_seconds=hang_seconds,
         )
         self._thread = thread_factory(self._run, f"model {name}")

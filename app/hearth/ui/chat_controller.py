@@ -85,6 +85,7 @@ class ChatController(QObject):
         window.empty.suggestion_chosen.connect(self._on_suggestion)
         window.folder_drop.dropped.connect(self.models.import_folder)
         window.composer.submitted.connect(self._on_submit)
+        window.composer.edit.textChanged.connect(self.models.expect_answer)
         window.composer.edit_last_requested.connect(self._on_edit_last)
 
     # What is on view

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtWidgets import QWidget
 
 from hearth.errors import HearthError
 from hearth.i18n import tr
-from hearth.services.events import ModelStatus
+from hearth.services.events import ModelState, ModelStatus
 from hearth.services.remembered import LAST_MODEL
 from hearth.ui.folder_chooser import choose_folder, choose_model_file
 from hearth.ui.import_dialog import ImportDialog
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from hearth.services.hearth import Hearth
     from hearth.ui.bridge import UiBridge
     from hearth.ui.tasks import Tasks
+
+# By then the window is there, and the rest of the start is done.
+_OPENING_MILLISECONDS = 1000
 
 
 class ModelController(QObject):
@@ -66,11 +69,25 @@ class ModelController(QObject):
         picker.import_requested.connect(self.ask_for_folder)
         picker.file_requested.connect(self.ask_for_file)
         picker.opened.connect(self.refresh)
+        picker.opened.connect(self.expect_load)
 
     def start(self, last_model: str | None) -> None:
         """Read the models; `last_model` is the one that the user last chose."""
         self.last = last_model
         self.refresh()
+        QTimer.singleShot(_OPENING_MILLISECONDS, self, self.expect_answer)
+
+    @Slot()
+    def expect_load(self) -> None:
+        """The user may choose a model in a moment."""
+        self._hearth.pool.prepare()
+
+    @Slot()
+    def expect_answer(self) -> None:
+        """The user may want an answer in a moment, which loads the model."""
+        status = self.status()
+        if status is not None and status.state is ModelState.UNLOADED:
+            self.expect_load()
 
     @Slot()
     def refresh(self) -> None:

@@ -75,6 +75,10 @@ class HostClient:
     def pid(self) -> int:
         return self._process.pid
 
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
     def memory_bytes(self) -> int:
         """Resident memory of the process; 0 once it has ended."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from hearth.engine.backend import Backend
@@ -10,6 +11,8 @@ from hearth.engine.host.protocol import Load
 from hearth.errors import ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.manifest import GENAI, GGML, GGUF, REMOTE
+
+_IMPORTS = ("hearth.engine.ort_backend", "hearth.engine.chat_template")
 
 
 def load_backend(load: Load, on_preparing: Callable[[float], None]) -> Backend:
@@ -34,6 +37,12 @@ def load_backend(load: Load, on_preparing: Callable[[float], None]) -> Backend:
 
         return RemoteBackend(load.remote, load.name, load.secret, load.options)
     raise ModelUnsupported(name=load.name, reason=tr("its format “{name}” is unknown", name=load.format))
+
+
+def import_backend() -> None:
+    """What the models need that most people run, before it is known which one that is."""
+    for name in _IMPORTS:
+        import_module(name)
 
 
 def _load_folder(load: Load, on_preparing: Callable[[float], None]) -> Backend:

@@ -19,13 +19,15 @@ from typing import Any
 
 from hearth.child_process import log_to_stderr
 from hearth.engine.backend import Backend
-from hearth.engine.host.loading import load_backend
+from hearth.engine.host.loading import import_backend, load_backend
 from hearth.engine.host.pipe import FrameInvalid, Pipe, PipeClosed
 from hearth.engine.host.protocol import (
     VERSION,
     Abort,
     Count,
     HostRequest,
+    Import,
+    Imported,
     Load,
     LoadFailed,
     Outputs,
@@ -67,8 +69,15 @@ class EngineHost:
         self._step_started = 0.0
 
     def serve(self) -> int:
-        """Load the model that the first message names, then answer until told to end; the exit code."""
+        """Load the model that the first message names, then answer until told to end; the exit code.
+
+        Before that message another one may come, to get ready for any model.
+        """
         load = self._pipe.receive()
+        if isinstance(load, Import):
+            import_backend()
+            self._pipe.send(Imported())
+            load = self._pipe.receive()
         if not isinstance(load, Load):
             self._pipe.send(Refused("the first message must be load"))
             return 1
@@ -171,7 +180,7 @@ class EngineHost:
                         self._pipe.send(Pong(time.monotonic() - started if started else 0.0))
                     case Count():
                         self._counts.put(request)
-                    case Load():
+                    case Load() | Import():
                         self._pipe.send(Refused("a model is loaded already"))
                     case _:
                         self._queue.put(request)

@@ -101,6 +101,10 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 # Requests
 
 
+class Import(msgspec.Struct, tag="import"):
+    """A message that may come before the first one: import what models need, and say `Imported`."""
+
+
 class Load(msgspec.Struct, tag="load", kw_only=True):
     """The first message: load this model.
 
@@ -176,6 +180,10 @@ class Ready(msgspec.Struct, tag="ready"):
     info: ModelInfo
 
 
+class Imported(msgspec.Struct, tag="imported"):
+    pass
+
+
 class Preparing(msgspec.Struct, tag="preparing"):
     """Before it is loaded, the model is made ready for this machine, which is done once; how far that is, 0 to 1."""
 
@@ -213,5 +221,5 @@ class Pong(msgspec.Struct, tag="pong"):
     seconds_in_step: float
 
 
-HostRequest = Load | Submit | Abort | Count | Stats | Ping | Shutdown
-HostReply = Ready | Preparing | LoadFailed | Outputs | Reply | Refused | Pong
+HostRequest = Import | Load | Submit | Abort | Count | Stats | Ping | Shutdown
+HostReply = Imported | Ready | Preparing | LoadFailed | Outputs | Reply | Refused | Pong

@@ -52,6 +52,8 @@ class HearthSide:
         return loading
 
     def _load(self) -> Loading:
+        # As in the app, where a host waits for whoever looks at the models; the peer's program has no such thing.
+        self._pool.prepare().result()
         started = time.monotonic()
         self._worker = self._pool.load(self._entry.name, self._options)
         info = self._worker.wait_ready()
