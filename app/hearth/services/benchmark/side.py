@@ -20,7 +20,8 @@ class Loading:
     """How long a model took to load.
 
     Attributes:
-        seconds: from the start of its process until it is ready.
+        seconds: from when it is wanted until it is ready. Hearth has a host waiting, as in the app; the peer's process is
+            started.
         model_seconds: the model alone, without interpreter and libraries.
     """
 
