@@ -10,6 +10,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ T = TypeVar("T")
 # On Windows no console appears for a child, and a modest one starts at low priority; elsewhere see `be_modest`.
 NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 MODEST = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
+# Between two looks at whether an answer is still wanted.
+LOOK_SECONDS = 0.1
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
@@ -51,27 +54,47 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def answer_of(command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None) -> bytes:
+def answer_of(
+    command: Sequence[str],
+    seconds: float,
+    environment: Mapping[str, str] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> bytes:
     """What a child writes that is told nothing and ends by itself.
 
     Args:
         seconds: that it may take.
         environment: variables that it has beside its usual ones.
+        cancelled: asked every LOOK_SECONDS; True ends it.
 
     Raises:
         OSError: it cannot be started.
-        subprocess.TimeoutExpired: it took too long, and was ended.
+        subprocess.TimeoutExpired: it took too long or was cancelled, and was ended.
         subprocess.CalledProcessError: it ended with a code that is not 0.
     """
-    return subprocess.run(
+    end = time.monotonic() + seconds
+    with subprocess.Popen(
         command,
-        capture_output=True,
-        check=True,
-        timeout=seconds,
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env={**child_environment(), **(environment or {})},
         creationflags=NO_WINDOW,
-    ).stdout
+    ) as process:
+        try:
+            while True:
+                try:
+                    output, errors = process.communicate(timeout=LOOK_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:
+                    if cancelled() or time.monotonic() > end:
+                        raise subprocess.TimeoutExpired(command, seconds) from None
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, output, errors)
+    return output
 
 
 def start_child(

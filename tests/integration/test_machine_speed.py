@@ -53,6 +53,15 @@ def test_what_cannot_be_measured_is_no_speed(monkeypatch: pytest.MonkeyPatch, fa
     assert measure_speed(2) == Speeds()
 
 
+def test_what_is_not_wanted_any_more_is_not_measured_and_no_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert measure_speed(2, lambda: True) == Speeds()
+    with model_fit._measuring:  # somebody else measures
+        assert not Fits.open(Config(), cancelled=lambda: True).spec.speeds.bandwidth
+    assert caplog.records == []
+
+
 def test_without_kernels_there_is_still_what_numpy_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(_cores: int) -> dict[str, float]:
         raise RuntimeError("no such operator")
@@ -75,7 +84,7 @@ def test_who_comes_while_the_machine_is_measured_waits_for_that(monkeypatch: pyt
             has_looked.set()
         return found
 
-    def measured(cores: int) -> Speeds:
+    def measured(cores: int, _cancelled: object) -> Speeds:
         runs.append(cores)
         # Meanwhile a model shows how fast it is, and another window opens.
         write_experience(file, read_experience(file, text).with_shown(shown))

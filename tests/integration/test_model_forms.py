@@ -15,15 +15,16 @@ from hearth.errors import (
     RepositoryNotFound,
     RepositoryUnfit,
 )
-from hearth.models.catalogue import find_in_catalogue
+from hearth.models.catalogue import CatalogueEntry, find_in_catalogue
 from hearth.models.hub.choices import Format
 from hearth.models.hub.patience import Patience
 from hearth.services.hub import look, read_config, refusal
-from hearth.services.model_advice import forms_of, search
+from hearth.services.model_advice import forms_of, judge_forms, search
 from hearth.services.model_fit import Fits
 from hearth.services.model_forms import AS_IT_IS, OFFERED_RECIPES
 from hub_repositories import noise, sized_gguf
 from hub_server import Fault, HubRepository, HubServer
+from machine_speeds import speeds
 
 ENTRY = find_in_catalogue("smollm2-360m")
 QWEN = b"""{"model_type": "qwen2", "hidden_size": 896, "num_attention_heads": 14, "num_key_value_heads": 2,
@@ -98,6 +99,16 @@ def test_any_other_is_estimated_by_its_own_description(server: HubServer, fits: 
     )  # and that of one that makes no sense is not known
     with pytest.raises(RepositoryUnfit):
         forms_of("org/Nothing", fits, ())
+
+
+@pytest.mark.parametrize("source", [ENTRY, "org/Qwen", "org/Odd"])
+def test_judged_anew_they_are_as_if_the_hub_were_asked_again(
+    server: HubServer, fits: Fits, source: CatalogueEntry | str
+) -> None:
+    before = forms_of(source, fits, ())
+    known = replace(fits, spec=replace(fits.spec, speeds=speeds(2e9)), is_measured=True)
+    after = forms_of(source, known, ())
+    assert judge_forms(before, known) == after != before
 
 
 def test_who_may_not_have_a_model_is_told_before_it_is_fetched(server: HubServer, fits: Fits) -> None:

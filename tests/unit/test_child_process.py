@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 import hearth
-from hearth.child_process import ChildProcess, child_environment
+from hearth.child_process import ChildProcess, answer_of, child_environment
 from hearth.errors import DiskFull
 
 HERE = str(Path(hearth.__file__).parents[1])
@@ -92,6 +93,26 @@ def test_closing_ends_it(tmp_path: Path) -> None:
     with child("wait") as process:
         assert next(process.messages()).text == "first"
     assert not psutil.pid_exists(process.pid)
+
+
+def test_a_child_whose_answer_nobody_wants_any_more_is_ended(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    waits = "import os, sys, time; open(sys.argv[1], 'w').write(f'{os.getpid()}.'); time.sleep(600)"
+
+    def has_begun() -> bool:
+        return note.exists() and note.read_text().endswith(".")
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        answer_of([sys.executable, "-c", waits, str(note)], 600, cancelled=has_begun)
+    assert not psutil.pid_exists(int(note.read_text().rstrip(".")))
+
+
+def test_a_child_that_fails_or_takes_too_long_has_no_answer() -> None:
+    assert answer_of([sys.executable, "-c", "print('x' * 10**6)"], 600).strip() == b"x" * 10**6
+    with pytest.raises(subprocess.CalledProcessError, match="status 3"):
+        answer_of([sys.executable, "-c", "raise SystemExit(3)"], 600)
+    with pytest.raises(subprocess.TimeoutExpired, match=r"after 0\.01 seconds"):
+        answer_of([sys.executable, "-c", "import time; time.sleep(600)"], 0.01)
 
 
 def test_a_child_that_is_killed_has_no_more_to_say() -> None:

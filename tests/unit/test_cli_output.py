@@ -34,3 +34,8 @@ def test_columns_are_aligned_also_where_letters_are_wide(capsys: pytest.CaptureF
 )
 def test_sizes_for_people(count: int, text: str) -> None:
     assert output.size_text(count) == text
+
+
+@pytest.mark.parametrize(("speed", "text"), [(9.543, "9.54"), (99.96, "100"), (1234.5, "1234")])
+def test_measured_speeds_for_people(speed: float, text: str) -> None:
+    assert output.measured_speed_text(speed) == text

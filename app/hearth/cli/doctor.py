@@ -14,7 +14,16 @@ import typer
 from hearth import __version__, paths
 from hearth.cli.opening import open_hearth
 from hearth.cli.options import Json
-from hearth.cli.output import note, size_text, status, write, write_json, write_pairs, write_table
+from hearth.cli.output import (
+    measured_speed_text,
+    note,
+    size_text,
+    status,
+    write,
+    write_json,
+    write_pairs,
+    write_table,
+)
 from hearth.config import Config, load_config, models_root
 from hearth.errors import HearthError
 from hearth.hardware.machine import Machine, read_machine
@@ -26,7 +35,6 @@ from hearth.services.devices import (
     ModelDevices,
     examine_devices,
     measure_again,
-    speed_text,
     use_text,
 )
 
@@ -289,8 +297,8 @@ def _write_measured(models: Sequence[ModelDevices]) -> None:
                 model.model,
                 trial.title,
                 str(trial.threads),
-                "–" if trial.refusal else tr("{n} tokens/s", n=speed_text(trial.read_speed)),
-                "–" if trial.refusal else tr("{n} tokens/s", n=speed_text(trial.write_speed)),
+                "–" if trial.refusal else tr("{n} tokens/s", n=measured_speed_text(trial.read_speed)),
+                "–" if trial.refusal else tr("{n} tokens/s", n=measured_speed_text(trial.write_speed)),
                 trial.refusal or (tr("chosen") if trial.is_chosen else ""),
             )
             for model in models

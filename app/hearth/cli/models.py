@@ -17,7 +17,6 @@ from hearth.cli.opening import open_models
 from hearth.cli.options import Json, Name
 from hearth.cli.output import (
     ask,
-    count_text,
     note,
     progress,
     size_text,
@@ -30,7 +29,7 @@ from hearth.cli.quality_tables import write_quality
 from hearth.cli.usage import CommandLine
 from hearth.errors import ModelBuiltIn, ModelNotFound
 from hearth.i18n import tr
-from hearth.model_folder.manifest import GENAI, ModelFacts
+from hearth.model_folder.manifest import GENAI, ModelFacts, count_text
 
 if TYPE_CHECKING:
     from hearth.models.registry import ModelEntry, ModelRegistry

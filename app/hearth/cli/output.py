@@ -75,14 +75,9 @@ def size_text(count: int) -> str:
     return f"{size:.3g} TB"
 
 
-def count_text(count: int) -> str:
-    """A large number for people, such as 1.24B; empty for none."""
-    size = float(count)
-    for unit in ("", "k", "M"):
-        if size < 1000:
-            return f"{size:.3g}{unit}" if count else ""
-        size /= 1000
-    return f"{size:.3g}B"
+def measured_speed_text(speed: float) -> str:
+    """A number of tokens a second, as exact as it was measured."""
+    return f"{speed:.0f}" if speed >= 100 else f"{speed:.3g}"
 
 
 @contextmanager

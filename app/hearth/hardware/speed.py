@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from statistics import fmean
 
 from hearth.hardware.machine import read_machine
 
@@ -44,35 +45,29 @@ def _bandwidth(cores: int) -> float:
     # Numbers of which processors of every kind find the largest as fast as they can read them.
     parts = [np.ones(size // 4 // cores, np.int32) for _ in range(cores)]
     with ThreadPoolExecutor(cores) as pool:
-        seconds = _best_seconds(lambda: list(pool.map(np.max, parts)))
-    return sum(part.nbytes for part in parts) / seconds
+        seconds = _seconds(lambda: list(pool.map(np.max, parts)))
+    # What else this machine does disturbs most of the runs, seldom all.
+    return sum(part.nbytes for part in parts) / min(seconds)
 
 
 def _compute() -> float:
     import numpy as np
 
     matrix = np.ones((_MATRIX, _MATRIX), np.float32)
-    return 2 * _MATRIX**3 / _sustained_seconds(lambda: np.matmul(matrix, matrix))
+    # A processor that counts for longer than a moment is slower than its fastest moment.
+    return 2 * _MATRIX**3 / fmean(_seconds(lambda: np.matmul(matrix, matrix)))
 
 
-def _best_seconds(run: Callable[[], object]) -> float:
-    """The shortest of many runs: what else this machine does disturbs most of them, seldom all."""
-    best, rounds, end = float("inf"), 0, time.perf_counter() + _SECONDS
-    while rounds < _LEAST_ROUNDS or time.perf_counter() < end:
+def _seconds(run: Callable[[], object]) -> list[float]:
+    """Of each of many runs."""
+    run()  # threads start, pages come
+    found: list[float] = []
+    end = time.perf_counter() + _SECONDS
+    while len(found) < _LEAST_ROUNDS or time.perf_counter() < end:
         started = time.perf_counter()
         run()
-        best, rounds = min(best, time.perf_counter() - started), rounds + 1
-    return best
-
-
-def _sustained_seconds(run: Callable[[], object]) -> float:
-    """The mean of many runs: a processor that counts for longer than a moment is slower than its fastest moment."""
-    run()  # threads start, pages come
-    rounds, started = 0, time.perf_counter()
-    while rounds < _LEAST_ROUNDS or time.perf_counter() < started + _SECONDS:
-        run()
-        rounds += 1
-    return (time.perf_counter() - started) / rounds
+        found.append(time.perf_counter() - started)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -78,6 +78,16 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     has_chat_template: bool = False
 
 
+def count_text(parameters: int) -> str:
+    """How many parameters, such as “1.24B”; empty for none."""
+    size = float(parameters)
+    for unit in ("", "k", "M"):
+        if size < 1000:
+            return f"{size:.3g}{unit}" if size else ""
+        size /= 1000
+    return f"{size:.3g}B"
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a model. Fields that a newer Hearth wrote are ignored.
 

@@ -131,11 +131,6 @@ def use_text(device: DeviceRow) -> str:
     return tr("{text} ({detail})", text=uses[device.is_used], detail=device.reason)
 
 
-def speed_text(speed: float) -> str:
-    """A number of tokens per second, as exact as it was measured."""
-    return f"{speed:.0f}" if speed >= 100 else f"{speed:.3g}"
-
-
 def _list_providers() -> tuple[Listing, str]:
     """What every provider says, and why that cannot be known."""
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from hearth.errors import HearthError, HubOffline, RepositoryGated
@@ -20,7 +21,7 @@ from hearth.models.catalogue import (
     catalogue,
     find_in_catalogue,
 )
-from hearth.models.fit import REST_OF_SYSTEM_BYTES, Fit, ModelFit
+from hearth.models.fit import REST_OF_SYSTEM_BYTES, Fit, ModelFit, Reason
 from hearth.models.hub.address import page
 from hearth.models.hub.choices import Choice, Format
 from hearth.models.hub.patience import TEMPORARY
@@ -69,7 +70,8 @@ def judge(fits: Fits) -> list[Judged]:
         by_recipe = fits.of_catalogue(entry)
         recipe = min(by_recipe, key=lambda name: _RANKS[by_recipe[name].at(CONTEXT).fit])
         fit = by_recipe[recipe]
-        found.append(Judged(entry, recipe, fit.at(CONTEXT), not free or fit.disk.most <= free))
+        has_room = not free or fit.disk.most <= free
+        found.append(Judged(entry, recipe, fit.at(CONTEXT), has_room, fits.is_measured))
     return found
 
 
@@ -117,8 +119,7 @@ def forms_of(
     low = frozenset(name.lower() for name in taken)
     first = forms[0].repository
     about = entry is not None and entry.repository == first.name
-    better = _better_format(forms, fits)
-    advised, recipe = advise_form(forms, fits.spec.disk_free_bytes, better)
+    advised, recipe, reason = _advise(forms, fits)
     base = entry.id if entry is not None else _SAYS_GGUF.sub("", first.name.rpartition("/")[2])
     return ModelForms(
         entry=entry,
@@ -131,10 +132,27 @@ def forms_of(
         forms=tuple(forms),
         advised=advised,
         recipe=recipe,
-        reason=better.reason
-        if better is not None and (better.is_measured or better.format == GGUF)
-        else None,
+        reason=reason,
         disk_free_bytes=fits.spec.disk_free_bytes,
+        is_measured=fits.is_measured,
+    )
+
+
+def judge_forms(known: ModelForms, fits: Fits) -> ModelForms:
+    """The same forms by what `fits` knows of this machine; the hub is not asked."""
+    forms = []
+    for form in known.forms:
+        shape = next((fit.shape for fit in form.fits.values()), None)
+        forms.append(replace(form, fits=_fits(form.choice, shape, fits)))
+    advised, recipe, reason = _advise(forms, fits)
+    return replace(
+        known,
+        forms=tuple(forms),
+        advised=advised,
+        recipe=recipe,
+        reason=reason,
+        disk_free_bytes=fits.spec.disk_free_bytes,
+        is_measured=fits.is_measured,
     )
 
 
@@ -182,23 +200,36 @@ def _look(name: str, revision: str, entry: CatalogueEntry | None, fits: Fits, wa
             refusal = error
         except HearthError as error:  # without it, the fit is not known
             log.info("The config.json of %s cannot be read: %s", name, error)
+    shape = entry.shape if entry is not None else _shape(name, config or {})
     for choice in offer.choices:
-        yield Form(offer.repository, choice, _fits(choice, entry, config, fits), refusal)
+        yield Form(offer.repository, choice, _fits(choice, shape, fits), refusal)
 
 
-def _fits(
-    choice: Choice, entry: CatalogueEntry | None, config: Mapping[str, Any] | None, fits: Fits
-) -> Mapping[str, ModelFit]:
+def _shape(name: str, config: Mapping[str, Any]) -> ModelShape | None:
     try:
-        shape = entry.shape if entry is not None else ModelShape.of_config(config or {})
+        return ModelShape.of_config(config)
     except HearthError as error:
-        log.info("How %s fits cannot be told: %s", choice.name, error)
+        log.info("How %s fits cannot be told: %s", name, error)
+        return None
+
+
+def _fits(choice: Choice, shape: ModelShape | None, fits: Fits) -> Mapping[str, ModelFit]:
+    """By recipe; nothing where the shape is not known."""
+    if shape is None:
         return {}
     if choice.format is Format.GGUF:
         return {AS_IT_IS: fits.of_gguf(shape, choice.bytes)}
     if choice.format is Format.CHECKPOINT:
         return {name: fits.of_checkpoint(shape, name, choice.bytes) for name in OFFERED_RECIPES}
     return {}
+
+
+def _advise(forms: Sequence[Form], fits: Fits) -> tuple[Form, str, Reason | None]:
+    """The form to take, its recipe, and why that format, where something speaks for one."""
+    better = _better_format(forms, fits)
+    speaks = better is not None and (better.is_measured or better.format == GGUF)
+    advised, recipe = advise_form(forms, fits.spec.disk_free_bytes, better)
+    return advised, recipe, better.reason if better is not None and speaks else None
 
 
 def _better_format(forms: Sequence[Form], fits: Fits) -> FormatAdvice | None:

@@ -1,6 +1,7 @@
 """Will it fit, will it be fast: `hearth.models.fit` for this machine, its settings, and the forms that models come in.
 
 fits = Fits.open(config)                        # measures the machine, some seconds the first times; not on a main thread
+fits = Fits.open(config, measured=False)        # at once, with the speeds that are known
 choices = fits.of_catalogue(entry)              # by recipe, the default first
 estimate = choices["balanced"].at(4096)         # memory, speeds, verdict and its reason
 advice = advise(choices, "balanced", 4096)      # what would fit better; None where that is as good as it gets
@@ -11,13 +12,14 @@ fits.of_folder(folder), fits.of_config(config), fits.of_gguf_file(read_gguf(path
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from hearth import paths
+from hearth.child_process import LOOK_SECONDS
 from hearth.config import Config, models_root
 from hearth.engine.host.protocol import EngineOptions
 from hearth.engine.llama_cpp_context import bytes_of_token, context_for
@@ -57,23 +59,33 @@ def experience_file() -> Path:
     return paths.home() / "fit.json"
 
 
-def read_machine_experience(machine: Machine, *, measured: bool) -> Experience:
-    """What is kept of this machine; with `measured`, its speeds are measured now unless they were often enough."""
+def read_machine_experience(
+    machine: Machine, *, measured: bool, cancelled: Callable[[], bool] = lambda: False
+) -> Experience:
+    """What is kept of this machine; with `measured`, its speeds are measured now unless they were often enough.
+
+    Args:
+        cancelled: asked ten times a second while they are; True leaves it at what is known.
+    """
     file, text = experience_file(), machine_text(machine)
     known = read_experience(file, text)
     if not measured or len(known.measured) >= _ENOUGH_MEASUREMENTS:
         return known
-    with _measuring:
+    while not _measuring.acquire(timeout=LOOK_SECONDS):
+        if cancelled():
+            return known
+    try:
         now = read_experience(file, text)
-        if len(now.measured) > len(known.measured):  # another thread has just done it
+        if len(now.measured) > len(known.measured) or cancelled():  # another thread has just done it
             return now
-        speeds = measure_speed(machine.usable_cores)
+        speeds = measure_speed(machine.usable_cores, cancelled)
         if speeds.bandwidth:
-            now = read_experience(file, text).with_speeds(
-                speeds
-            )  # a model may have shown something meanwhile
+            # A model may have shown something meanwhile.
+            now = read_experience(file, text).with_speeds(speeds)
             write_experience(file, now)
         return now
+    finally:
+        _measuring.release()
 
 
 def precision_of(recipe: Recipe) -> Precision:
@@ -97,20 +109,29 @@ class Fits:
         spec: the machine in plain numbers.
         options: how models run on it.
         experience: what models have shown on it.
+        is_measured: its speeds are known, or will not be; else they are still to be measured.
     """
 
     machine: Machine
     spec: MachineSpec
     options: EngineOptions
     experience: Experience
+    is_measured: bool = True
 
     @classmethod
-    def open(cls, config: Config, *, machine: Machine | None = None, measured: bool = True) -> Fits:
-        """Look at this machine. With `measured`, measure it as well, the first three times: some seconds each."""
-        machine = machine or read_machine()
-        experience = read_machine_experience(machine, measured=measured)
+    def open(
+        cls, config: Config, *, measured: bool = True, cancelled: Callable[[], bool] = lambda: False
+    ) -> Fits:
+        """Look at this machine. With `measured`, measure it as well, the first three times: some seconds each.
+
+        Args:
+            cancelled: ends the measuring, as in `read_machine_experience`.
+        """
+        machine = read_machine()
+        experience = read_machine_experience(machine, measured=measured, cancelled=cancelled)
         options = engine_options(config.engine, machine)
-        return cls.of_options(options, machine, experience, _disk_free(models_root(config)))
+        fits = cls.of_options(options, machine, experience, _disk_free(models_root(config)))
+        return replace(fits, is_measured=measured or fits.spec.speeds.bandwidth > 0)
 
     @classmethod
     def of_options(

@@ -67,6 +67,7 @@ class ModelForms:
         advised, recipe: the form for this machine, and what it would best be quantized with.
         reason: why ONNX or GGUF, in a sentence; None where there is no choice, or nothing that speaks for one.
         disk_free_bytes: where models are kept; 0 where that is not known.
+        is_measured: this machine's speeds are in the fits, as far as they can be; else they are still to be measured.
     """
 
     entry: CatalogueEntry | None
@@ -81,6 +82,7 @@ class ModelForms:
     recipe: str
     reason: Reason | None
     disk_free_bytes: int
+    is_measured: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,14 @@ class Judged:
     Attributes:
         recipe: the one that fits best.
         has_room: whether the disk could take it.
+        is_measured: as in `ModelForms`.
     """
 
     entry: CatalogueEntry
     recipe: str
     estimate: Estimate
     has_room: bool
+    is_measured: bool
 
 
 def recommended(judged: Sequence[Judged]) -> CatalogueEntry | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,9 +46,13 @@ class ModelSizes:
         return [billions for billions, found in self.fits.items() if found is fit]
 
 
-def measure_model_sizes() -> ModelSizes:
-    """Look at this machine; the first times that takes some seconds and up to 512 MB, so not for a main thread."""
-    fits = Fits.open(Config())
+def measure_model_sizes(cancelled: Callable[[], bool] = lambda: False) -> ModelSizes:
+    """Look at this machine; the first times that takes some seconds and up to 512 MB, so not for a main thread.
+
+    Args:
+        cancelled: asked ten times a second; True leaves it at what is known.
+    """
+    fits = Fits.open(Config(), cancelled=cancelled)
     return ModelSizes(fits.machine, fits.spec.speeds.bandwidth, estimate(fits.spec))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import Signal, Slot
@@ -59,7 +60,7 @@ class MainWindow(WindowFrame):
     def __init__(self, open_hearth: Callable[[], Hearth]) -> None:
         super().__init__()
         self._open_hearth = open_hearth
-        self._closing = False
+        self._closing = Event()
         self._opening = False
         self._finished = False
         self._wants_model = False
@@ -81,7 +82,7 @@ class MainWindow(WindowFrame):
 
     def _connect_frame(self) -> None:
         """What works before Hearth is open."""
-        self.welcome = WelcomeController(self.pages, self.tasks, self)
+        self.welcome = WelcomeController(self.pages, self.tasks, self._closing.is_set, self)
         self.welcome.shown.connect(self._update_actions)
         self.welcome.finished.connect(self._on_welcome_finished)
         self.welcome.model_wanted.connect(self._on_model_wanted)
@@ -111,7 +112,7 @@ class MainWindow(WindowFrame):
 
     def _on_open_failed(self, error: Exception) -> None:
         self._opening = False
-        if self._closing:
+        if self._closing.is_set():
             self._finish()
             return
         if not isinstance(error, HearthError):
@@ -126,7 +127,7 @@ class MainWindow(WindowFrame):
     def _on_open(self, hearth: Hearth, remembered: _Remembered) -> None:
         self._opening = False
         self.hearth = hearth
-        if self._closing:
+        if self._closing.is_set():
             self._close_hearth(hearth)
             return
         self.bridge = UiBridge(hearth, self)
@@ -168,7 +169,7 @@ class MainWindow(WindowFrame):
     def rebuild(self) -> None:
         """Make all widgets anew, in the language in force; the user stays where they are, and answers go on."""
         hearth = self.hearth
-        if hearth is None or self._closing:
+        if hearth is None or self._closing.is_set():
             return
         self.setUpdatesEnabled(False)
         where = note_whereabouts(self, self.chat, self.welcome)
@@ -255,9 +256,9 @@ class MainWindow(WindowFrame):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Hide at once; answers are stopped and stored, and hosts end, before `closed` is emitted."""
         event.ignore()
-        if self._closing:
+        if self._closing.is_set():
             return
-        self._closing = True
+        self._closing.set()
         self.closing.emit()
         window_state.save(self, self.splitter, self.state)
         self.side_windows.close()

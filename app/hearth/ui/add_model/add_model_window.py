@@ -23,7 +23,7 @@ from hearth.errors import MeasuringCancelled
 from hearth.i18n import tr
 from hearth.models.catalogue import CatalogueEntry
 from hearth.services.install_events import InstallStatus
-from hearth.services.model_forms import HubModel, ModelForms
+from hearth.services.model_forms import HubModel, Judged, ModelForms
 from hearth.ui.add_model.add_model_style import add_model_style
 from hearth.ui.add_model.add_model_work import AddModelWork
 from hearth.ui.add_model.choose_page import ChoosePage
@@ -89,7 +89,7 @@ class AddModelWindow(QDialog):
         size = window_file().value("add_model_size")
         self.resize(within_screen(self, size if isinstance(size, QSize) else _SIZE))
         self.show_page(self.choose)
-        self._work.judge().success(self.choose.show_judged)
+        self._work.judge().success(self._on_judged)
 
     # What others ask for
 
@@ -113,7 +113,7 @@ class AddModelWindow(QDialog):
         """Turn to the page of a model that is ready."""
         self.ready.show_entry(entry)
         self.show_page(self.ready)
-        self._work.expect_speed(entry).success(lambda speed: self._on_expected(entry, speed))
+        self._expect_speed(entry)
 
     def show_forms(self, forms: ModelForms) -> None:
         """Turn to a model that was looked at already."""
@@ -121,6 +121,7 @@ class AddModelWindow(QDialog):
             self._source = forms.entry or forms.forms[0].repository.name
         self.details.show_forms(forms)
         self.show_page(self.details)
+        self._judge_forms()
 
     @Slot(float)
     def set_text_size(self, scale: float) -> None:
@@ -257,6 +258,30 @@ class AddModelWindow(QDialog):
             self.choose.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
             self.choose.search.selectAll()
 
+    # How fast this machine is
+
+    def _on_judged(self, judged: list[Judged]) -> None:
+        self.choose.show_judged(judged)
+        self._work.measure_machine().success(self._on_machine_measured)
+
+    def _on_machine_measured(self, judged: list[Judged]) -> None:
+        """What waited for this machine's speeds is filled in; what was known from another time stays as it is."""
+        if not self.choose.is_measured:
+            self.choose.show_judged(judged)
+            if self.ready.entry is not None:
+                self._expect_speed(self.ready.entry)
+        self._judge_forms()
+
+    def _judge_forms(self) -> None:
+        """The forms on view with this machine's speeds, where they came before these were known."""
+        forms = self.details.forms
+        if forms is not None and not forms.is_measured and self._work.is_measured:
+            self._work.judge_forms(forms).success(functools.partial(self._on_forms_judged, forms))
+
+    def _on_forms_judged(self, before: ModelForms, forms: ModelForms) -> None:
+        if self.details.forms is before:
+            self.details.show_judged(forms)
+
     # Choosing
 
     @Slot(str)
@@ -338,6 +363,9 @@ class AddModelWindow(QDialog):
         self.added.emit(status.id)
 
     # The model that is ready
+
+    def _expect_speed(self, entry: ModelEntry) -> None:
+        self._work.expect_speed(entry).success(lambda speed: self._on_expected(entry, speed))
 
     def _on_expected(self, entry: ModelEntry, speed: float) -> None:
         if self.ready.entry is entry and not self.ready.speed.is_running():

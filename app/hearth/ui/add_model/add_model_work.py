@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Lock
+from threading import Event
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
@@ -31,20 +31,37 @@ class AddModelWork:
         self._closed = Event()
         self._stop_measuring = Event()
         self._measured_fits: Fits | None = None
-        self._lock = Lock()
+
+    @property
+    def is_measured(self) -> bool:
+        """This machine was measured, as far as it can be."""
+        return self._measured_fits is not None
 
     def close(self) -> None:
-        """Nobody waits for an answer any more."""
+        """Nobody waits for an answer any more; what measures this machine ends."""
         self._closed.set()
         self.stop_measuring()
 
     def judge(self) -> Task[list[Judged]]:
-        """How each model of the catalogue fits this machine."""
+        """How each model of the catalogue fits this machine, by what is known of it."""
 
         def job() -> list[Judged]:
             from hearth.services.model_advice import judge
 
             return judge(self._fits())
+
+        return self._run(job, "judge")
+
+    def measure_machine(self) -> Task[list[Judged]]:
+        """The same with this machine's speeds, which the first times takes some seconds; later answers know them too."""
+
+        def job() -> list[Judged]:
+            from hearth.services.model_advice import judge
+            from hearth.services.model_fit import Fits
+
+            fits = Fits.open(self._hearth.config, cancelled=self._closed.is_set)
+            self._measured_fits = fits
+            return judge(fits)
 
         return self._run(job, "judge")
 
@@ -68,6 +85,16 @@ class AddModelWork:
             return forms_of(source, self._fits(), hearth.models.taken_names(), wait=self._wait)
 
         return self._run(job, "look")
+
+    def judge_forms(self, forms: ModelForms) -> Task[ModelForms]:
+        """The same forms by what is known of this machine now."""
+
+        def job() -> ModelForms:
+            from hearth.services.model_advice import judge_forms
+
+            return judge_forms(forms, self._fits())
+
+        return self._run(job, "forms")
 
     def log_in(self, token: str) -> Task[str]:
         """Keep the token for the hub; the account's name."""
@@ -99,7 +126,7 @@ class AddModelWork:
         return self._run(job, "add")
 
     def expect_speed(self, entry: ModelEntry) -> Task[float]:
-        """Tokens a second that the model should write here."""
+        """Tokens a second that the model should write here; 0 where that is not known."""
 
         def job() -> float:
             from hearth.services.model_advice import expected_speed
@@ -127,13 +154,10 @@ class AddModelWork:
         return self._tasks.run(job, owner=self._owner, view=f"add-model-{view}", lane=Lane.FILES)
 
     def _fits(self) -> Fits:
-        """Estimates for this machine, which is measured at the first call; worker thread."""
+        """Estimates for this machine, by what is known of it; worker thread."""
         from hearth.services.model_fit import Fits
 
-        with self._lock:
-            if self._measured_fits is None:
-                self._measured_fits = Fits.open(self._hearth.config)
-            return self._measured_fits
+        return self._measured_fits or Fits.open(self._hearth.config, measured=False)
 
     def _wait(self, seconds: float) -> None:
         """Wait before the hub is asked once more; worker thread."""

@@ -29,6 +29,7 @@ class ChoosePage(AddModelPage):
     """The catalogue, with its verdicts when they are there, or what a search on the hub has found.
 
     Attributes:
+        is_measured: this machine's speeds are in the verdicts, as far as they can be.
         source: what is chosen: an entry of the catalogue, or the name of a repository; None while nothing is.
 
     Signals:
@@ -51,6 +52,7 @@ class ChoosePage(AddModelPage):
             scrolls=True,
         )
         self.source: CatalogueEntry | str | None = None
+        self.is_measured = False
         self._judged: dict[str, Judged] = {}
         self._recommended: CatalogueEntry | None = None
         self._found: list[HubModel] | None = None  # None: the catalogue is on view
@@ -80,9 +82,10 @@ class ChoosePage(AddModelPage):
     # What others tell
 
     def show_judged(self, judged: Sequence[Judged]) -> None:
-        """This machine is measured: say how each model fits, the best first."""
+        """Say how each model fits; once this machine is measured, the best first."""
         self._judged = {one.entry.id: one for one in judged}
-        self._recommended = recommended(judged)
+        self.is_measured = all(one.is_measured for one in judged)
+        self._recommended = recommended(judged) if self.is_measured else None
         if self._found is None:
             self._show_catalogue()
 
@@ -186,16 +189,16 @@ class ChoosePage(AddModelPage):
         self.catalogue_button.hide()
         self.use.show()
         entries = [entry for entry in catalogue() if self._fits_filter(entry)]
-        if self._judged:
+        if self.is_measured:
             entries = best_first(self._judged, entries, self._recommended)
-        chosen = self.source if self._touched or not self._judged else None
+        chosen = self.source if self._touched or not self.is_measured else None
         rows = [
             listed_entry(entry, self._judged.get(entry.id), is_recommended=entry is self._recommended)
             for entry in entries
         ]
         if rows:
             text = ntr("{n} model", "{n} models", len(rows))
-            if not self._judged:
+            if not self.is_measured:
                 text = tr("{text} · measuring this machine…", text=text)
             elif len(rows) > 1:
                 text = tr("{text}, the best for this machine first", text=text)
@@ -295,7 +298,7 @@ class ChoosePage(AddModelPage):
         row = self.list.row_chosen() if on_list else None
         self.source = row.source if row is not None else None
         # The first one is advised when this machine is known, and until then only the first of a list.
-        is_meant = bool(self._judged) or self._touched or self.is_search_filled()
+        is_meant = self.is_measured or self._touched or self.is_search_filled()
         self.show_buttons(tr("Continue"), back=tr("Close"), enabled=row is not None and is_meant)
 
     @Slot()

@@ -97,13 +97,20 @@ class DetailsPage(AddModelPage):
         self.licence.setText(forms.licence.replace("&", "&&") or tr("not named; see its page"))
         self.licence.setToolTip(forms.licence_url or forms.page)
         self.choices.show_forms(forms)
-        self.reason.setText("" if forms.reason is None else str(forms.reason))
-        self.reason.setVisible(forms.reason is not None)
+        self._show_reason(forms)
         self.name.setText(forms.name)
         self.body.setCurrentIndex(1)
         self._on_form()
         if is_new:  # not where the model before was left
             self.area.verticalScrollBar().setValue(0)
+
+    def show_judged(self, forms: ModelForms) -> None:
+        """The model on view, judged anew: what was chosen and typed stays."""
+        self.forms = forms
+        self.choices.show_judged(forms)
+        self._show_reason(forms)
+        self.fit.show_judged(self.choices.form(), self.choices.recipe(), forms)
+        self._update()
 
     def show_problem(self, error: Exception) -> None:
         """It could not be put into the queue."""
@@ -177,6 +184,10 @@ class DetailsPage(AddModelPage):
                 self._facts_label = label
         return grid
 
+    def _show_reason(self, forms: ModelForms) -> None:
+        self.reason.setText("" if forms.reason is None else str(forms.reason))
+        self.reason.setVisible(forms.reason is not None)
+
     # What the user does
 
     @Slot()
@@ -186,7 +197,7 @@ class DetailsPage(AddModelPage):
             return
         self._failure = ""
         form, recipe = self.choices.form(), self.choices.recipe()
-        self.fit.show_form(form, recipe, forms.disk_free_bytes)
+        self.fit.show_form(form, recipe, forms)
         self.gate.set_busy(False)
         if form.refusal is not None:
             self.gate.show_gate(page(form.repository.name))

@@ -9,10 +9,16 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from hearth.i18n import tr
-from hearth.models.fit import CONTEXTS, Advice, Estimate, ModelFit, advise, contexts_up_to
-from hearth.services.model_forms import CONTEXT, Form
+from hearth.models.fit import CONTEXTS, Advice, Estimate, Fit, ModelFit, advise, contexts_up_to
+from hearth.services.model_forms import CONTEXT, Form, ModelForms
 from hearth.ui.add_model.form_choices import recipe_text
-from hearth.ui.add_model.listed_model import VERDICT_COLOURS, VERDICT_ICONS, VERDICTS
+from hearth.ui.add_model.listed_model import (
+    VERDICT_COLOURS,
+    VERDICT_ICONS,
+    VERDICTS,
+    verdict_of,
+    verdict_text,
+)
 from hearth.ui.add_model.page import card
 from hearth.ui.settings.choice_box import ChoiceBox
 from hearth.ui.text_scale import text_label
@@ -35,7 +41,9 @@ class FitCard(QWidget):
         super().__init__(parent)
         self._fit: ModelFit | None = None
         self._bytes = 0
-        self._estimate: Estimate | None = None
+        self._is_measured = True
+        self._wanted: int | None = None  # tokens that the user has chosen
+        self._verdict: Fit | None = None
         self._advice: Advice | None = None
         self._has_room = True
         frame, column = card(self)
@@ -64,6 +72,10 @@ class FitCard(QWidget):
         )
         column.addWidget(self.caption)
         column.addLayout(self._build_table(frame))
+        self.measuring = text_label(
+            frame, tr("Measuring this machine…"), kind="secondary", size=FontSize.SMALL
+        )
+        column.addWidget(self.measuring)
         column.addSpacing(Space.S)
         self.disk = text_label(frame, kind="secondary")
         column.addWidget(self.disk)
@@ -72,12 +84,19 @@ class FitCard(QWidget):
         outer.addWidget(frame)
         theme().changed.connect(self._restyle)
 
-    def show_form(self, form: Form, recipe: str, disk_free: int) -> None:
-        """How this form would do."""
+    def show_form(self, form: Form, recipe: str, forms: ModelForms) -> None:
+        """How this form would do, which is one of `forms`."""
+        self._wanted = None
+        self.show_judged(form, recipe, forms)
+
+    def show_judged(self, form: Form, recipe: str, forms: ModelForms) -> None:
+        """The same, judged anew: the length of conversations that was chosen stays."""
         fit = form.fits.get(recipe)
         contexts = [] if fit is None else contexts_up_to(fit.shape.context)
         estimates = [] if fit is None else [fit.at(context) for context in contexts]
         self._fit = fit
+        self._is_measured = forms.is_measured
+        self.measuring.setVisible(fit is not None and not forms.is_measured)
         self._bytes = form.choice.bytes
         self._advice = None if fit is None else advise(form.fits, recipe, CONTEXT)
         if self._advice is not None and self._advice.recipe == recipe:
@@ -86,7 +105,7 @@ class FitCard(QWidget):
         self._show_verdict()
         self._show_advice()
         self._show_table(estimates)
-        self._show_disk(form, fit, disk_free)
+        self._show_disk(form, fit, forms.disk_free_bytes)
 
     def context(self) -> int | None:
         """Tokens that a conversation shall have at most; None where that makes no difference."""
@@ -100,7 +119,7 @@ class FitCard(QWidget):
         self.context_box = ChoiceBox(frame)
         self._context_label = text_label(frame, tr("Conversations of up to"))
         self.context_box.setAccessibleName(self._context_label.text())
-        self.context_box.activated.connect(lambda _index: self._show_verdict())
+        self.context_box.activated.connect(self._on_context)
         row = QHBoxLayout()
         row.setSpacing(Space.M)
         row.addWidget(self._context_label, 1)
@@ -137,27 +156,30 @@ class FitCard(QWidget):
             for estimate in estimates:
                 text = tr("{n} tokens", n=QLocale().toString(estimate.context))
                 self.context_box.addItem(
-                    tr("{text} ({detail})", text=text, detail=tr(VERDICTS[estimate.fit])), estimate.context
+                    tr("{text} ({detail})", text=text, detail=self._verdict_text(estimate)), estimate.context
                 )
             best = min(verdicts, key=list(VERDICTS).index, default=None)
             for place, verdict in enumerate(verdicts):  # the longest of those that fit best
                 if verdict is best:
                     self.context_box.setCurrentIndex(place)
+            wanted = self.context_box.findData(self._wanted)
+            if wanted >= 0:
+                self.context_box.setCurrentIndex(wanted)
         self.context_box.setVisible(matters)
         self._context_label.setVisible(matters)
 
     def _show_verdict(self) -> None:
         fit = self._fit
         estimate = None if fit is None else fit.at(self.context() or CONTEXT)
-        self._estimate = estimate
-        self._icon.setVisible(estimate is not None)
+        self._verdict = None if estimate is None else verdict_of(estimate, is_measured=self._is_measured)
+        self._icon.setVisible(self._verdict is not None)
         if estimate is None:
             size = memory_text(self._bytes)
             self.verdict.setText(
                 tr("It takes at least {size} of memory. How well it runs is told when it is here.", size=size)
             )
         else:
-            verdict, reason = tr(VERDICTS[estimate.fit]), estimate.reason
+            verdict, reason = verdict_text(self._verdict), estimate.reason
             values = {**reason.values, "n": speed_text(estimate.write_speed)}  # as in the table below
             reason = replace(reason, values=values)
             self.verdict.setText(tr("{verdict}: {reason}.", verdict=verdict, reason=reason))
@@ -169,7 +191,7 @@ class FitCard(QWidget):
         self.advice_button.setVisible(advice is not None)
         if advice is None:
             return
-        recipe, verdict = recipe_text(advice.recipe), tr(VERDICTS[advice.estimate.fit])
+        recipe, verdict = recipe_text(advice.recipe), self._verdict_text(advice.estimate)
         if advice.context < CONTEXT:
             text = tr(
                 "“{recipe}” with conversations of {n} tokens: {verdict}.",
@@ -191,7 +213,7 @@ class FitCard(QWidget):
             for cell in cells:
                 cell.setVisible(row < len(estimates) and (differ or cell is not cells[-1]))
             if row < len(estimates):
-                for cell, text in zip(cells, _row_texts(estimates[row]), strict=True):
+                for cell, text in zip(cells, self._row_texts(estimates[row]), strict=True):
                     cell.setText(text)
 
     def _show_disk(self, form: Form, fit: ModelFit | None, free: int) -> None:
@@ -219,6 +241,23 @@ class FitCard(QWidget):
         self.disk.setProperty("kind", "secondary" if self._has_room else "danger")
         self.disk.style().polish(self.disk)
 
+    def _row_texts(self, estimate: Estimate) -> tuple[str, ...]:
+        return (
+            QLocale().toString(estimate.context),
+            memory_text(estimate.memory.model),
+            speed_text(estimate.read_speed) if estimate.read_speed else "–",
+            speed_text(estimate.write_speed) if estimate.write_speed else "–",
+            self._verdict_text(estimate),
+        )
+
+    def _verdict_text(self, estimate: Estimate) -> str:
+        return verdict_text(verdict_of(estimate, is_measured=self._is_measured))
+
+    @Slot()
+    def _on_context(self) -> None:
+        self._wanted = self.context()
+        self._show_verdict()
+
     @Slot()
     def _on_advice(self) -> None:
         if self._advice is not None:
@@ -226,18 +265,8 @@ class FitCard(QWidget):
 
     @Slot()
     def _restyle(self) -> None:
-        if self._estimate is not None:
-            fit = self._estimate.fit
+        fit = self._verdict
+        if fit is not None:
             self._icon.setPixmap(
                 icon(VERDICT_ICONS[fit], VERDICT_COLOURS[fit]).pixmap(Space.ICON, Space.ICON)
             )
-
-
-def _row_texts(estimate: Estimate) -> tuple[str, ...]:
-    return (
-        QLocale().toString(estimate.context),
-        memory_text(estimate.memory.model),
-        speed_text(estimate.read_speed) if estimate.read_speed else "–",
-        speed_text(estimate.write_speed) if estimate.write_speed else "–",
-        tr(VERDICTS[estimate.fit]),
-    )

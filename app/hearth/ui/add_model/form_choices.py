@@ -95,6 +95,13 @@ class FormChoices(QWidget):
 
     def show_forms(self, forms: ModelForms) -> None:
         """Offer these, the advised one chosen."""
+        self.show_judged(forms)
+        for format_ in self.buttons:
+            self._fill(format_, self._forms.get(format_, []))
+        self.choose(forms.advised, forms.recipe)
+
+    def show_judged(self, forms: ModelForms) -> None:
+        """The same forms, judged anew: what is chosen stays."""
         self._forms = {}
         for form in forms.forms:
             self._forms.setdefault(form.choice.format, []).append(form)
@@ -111,8 +118,6 @@ class FormChoices(QWidget):
             if format_ is self._advised and len(self._forms) > 1:
                 title = tr("{text} ({detail})", text=title, detail=tr("advised"))
             button.setText(title)
-            self._fill(format_, there)
-        self.choose(forms.advised, forms.recipe)
 
     def choose(self, form: Form, recipe: str) -> None:
         """Show this one as the chosen one, without telling."""

@@ -9,7 +9,7 @@ from PySide6.QtCore import QLocale
 
 from hearth.i18n import mark, ntr, tr
 from hearth.models.catalogue import CatalogueEntry
-from hearth.models.fit import Fit
+from hearth.models.fit import Estimate, Fit
 from hearth.models.hub.choices import Format
 from hearth.services.model_forms import QUICK, HubModel, Judged
 from hearth.ui.wording import memory_text, size_text, speed_text
@@ -54,14 +54,15 @@ class ListedModel:
 
 
 def listed_entry(entry: CatalogueEntry, judged: Judged | None, *, is_recommended: bool) -> ListedModel:
-    """An entry of the catalogue; `judged`: None while this machine is not measured."""
+    """An entry of the catalogue; `judged`: None while this machine is not known."""
     facts = [parameters_text(entry.parameters), entry.licence]
     if entry.gated:
         facts[1] = tr("{text} ({detail})", text=entry.licence, detail=tr("to be agreed to"))
     fit, verdict = None, ""
     if judged is not None:
         estimate = judged.estimate
-        fit, verdict = estimate.fit, tr(VERDICTS[estimate.fit])
+        fit = verdict_of(estimate, is_measured=judged.is_measured)
+        verdict = "" if fit is None else verdict_text(fit)
         if fit is not Fit.NOT and not judged.has_room:
             fit, verdict = Fit.NOT, tr("No room on the disk")
         facts.append(tr("takes {size} of memory", size=memory_text(estimate.memory.model)))
@@ -76,6 +77,16 @@ def listed_entry(entry: CatalogueEntry, judged: Judged | None, *, is_recommended
         fit=fit,
         verdict=verdict,
     )
+
+
+def verdict_of(estimate: Estimate, *, is_measured: bool) -> Fit | None:
+    """None where there is memory enough, and speeds that are still to be measured decide."""
+    return None if estimate.fit is Fit.WELL and not is_measured else estimate.fit
+
+
+def verdict_text(fit: Fit | None) -> str:
+    """The verdict in words."""
+    return tr("Fits") if fit is None else tr(VERDICTS[fit])
 
 
 def listed_found(model: HubModel) -> ListedModel:

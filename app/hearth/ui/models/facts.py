@@ -8,7 +8,7 @@ from typing import NamedTuple
 from PySide6.QtCore import QDate, QDir, QLocale
 
 from hearth.i18n import tr
-from hearth.model_folder.manifest import GENAI, GGML, GGUF, REMOTE
+from hearth.model_folder.manifest import GENAI, GGML, GGUF, REMOTE, count_text
 from hearth.model_folder.quality import QualityReport
 from hearth.model_folder.speed import SpeedReport
 from hearth.services.model_overview import ModelOverview
@@ -37,16 +37,6 @@ class Fact(NamedTuple):
 def format_text(format_: str) -> str:
     """The format in a word, as a badge has it."""
     return tr("Remote") if format_ == REMOTE else _FORMATS.get(format_, format_)
-
-
-def count_text(count: int) -> str:
-    """A large number, such as “1.24B”; empty for none."""
-    size = float(count)
-    for unit in ("", "k", "M"):
-        if size < 1000:
-            return f"{size:.3g}{unit}" if count else ""
-        size /= 1000
-    return f"{size:.3g}B"
 
 
 def number_text(number: int) -> str:

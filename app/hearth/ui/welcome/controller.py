@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -33,10 +34,14 @@ class WelcomeController(QObject):
     finished = Signal()
     model_wanted = Signal()
 
-    def __init__(self, pages: QStackedWidget, tasks: Tasks, parent: QObject) -> None:
+    def __init__(
+        self, pages: QStackedWidget, tasks: Tasks, is_closing: Callable[[], bool], parent: QObject
+    ) -> None:
+        """`is_closing`: whether what is measured is not wanted any more; asked on any thread."""
         super().__init__(parent)
         self._pages = pages
         self._tasks = tasks
+        self._is_closing = is_closing
         self._hearth: Hearth | None = None
         self._language: str | None = None  # chosen before Hearth was open
         self._read = False
@@ -77,7 +82,9 @@ class WelcomeController(QObject):
     def _measure(self, widget: Welcome) -> None:
         from hearth.services.model_sizes import measure_model_sizes
 
-        task = self._tasks.run(measure_model_sizes, owner=widget, lane=Lane.FILES)
+        # It goes on when the welcome is put away: the wizard that it leads to wants the same.
+        is_closing = self._is_closing
+        task = self._tasks.run(lambda: measure_model_sizes(is_closing), owner=widget, lane=Lane.FILES)
         task.success(widget.machine.show_sizes)
 
     @Slot(str)
