@@ -72,7 +72,7 @@ bench: .venv/.dev .venv/.program  ## measure speed and memory on this machine
 bench-peer: .venv-peer/.made $(PEER_SERVER)  ## compile llama.cpp and its server for this machine, to measure beside Hearth
 
 screenshots: .venv/.dev .venv/.program qt-libraries  ## pictures of the window, in screenshots/
-	$(PY) tests/ui/screenshots.py $(ARGS)
+	$(PY) tests/ui/screenshots/run.py $(ARGS)
 
 clean:  ## remove .venv and everything else that was made
 	rm -rf .venv .venv-train .venv-peer build dist screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -93,3 +93,9 @@ class WizardHand:
 
     def wait_ready(self) -> None:
         self.hand.wait(lambda: self.on(self.wizard.ready))
+
+    def make_low(self) -> None:
+        """Large text on a screen of 1366 x 768 pixels at 200 %."""
+        self.window.set_text_size(2.0)
+        self.wizard.setMinimumSize(1, 1)
+        self.wizard.resize(683, 348)

@@ -78,3 +78,8 @@ def contents(folder: Path) -> dict[str, bytes]:
         for file in folder.rglob("*")
         if file.is_file() and file.name != "manifest.json"
     }
+
+
+def leftovers(models: ModelRegistry) -> list[str]:
+    """What lies in the models folder itself."""
+    return sorted(path.name for path in models.root.iterdir()) if models.root.exists() else []

@@ -27,17 +27,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import http.client
-import json
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +40,7 @@ from statistics import fmean, median
 
 import msgspec
 import numpy as np
+from llama_server import Ask, llama_server
 
 from hearth.config import EngineSection
 from hearth.engine.sampling_params import SamplingParams
@@ -63,9 +59,7 @@ SERVER = ROOT.joinpath(
 SIDES = ("batching", "single", "peer")
 STREAMS = 8
 MEASURED_TOKENS = 64
-CONTEXT_STEP = 256
 MOST_SCALE = 16.0
-SERVER_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +174,6 @@ class Result:
         )
 
 
-Ask = Callable[[list[int], int], Iterator[int]]
-"""Token ids and the length of the answer, to the tokens that each output brings; 0 is news of the prompt."""
-
-
 def read_trace(path: Path, count: int) -> list[Asked]:
     """The first requests, by arrival."""
     with path.open(encoding="utf-8", newline="") as file:
@@ -249,73 +239,6 @@ def ask_hearth(pool: ModelPool, name: str) -> Ask:
     return ask
 
 
-@contextmanager
-def llama_server(program: Path, model: Path, context: int, threads: int) -> Iterator[Ask]:
-    """llama.cpp's server while it runs: eight slots, each with so much context.
-
-    No prompt begins like another one, so what would keep prompts for later is switched off, which only helps it.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    per_slot = -(-context // CONTEXT_STEP) * CONTEXT_STEP
-    command = [str(program), "-m", str(model), "--host", "127.0.0.1", "--port", str(port)]
-    command += ["-np", str(STREAMS), "-cb", "-c", str(STREAMS * per_slot), "-t", str(threads), "-fa", "on"]
-    command += ["--cache-ram", "0", "--no-kv-unified"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            _wait_healthy(port, server)
-            yield lambda prompt, tokens: _completion(port, prompt, tokens)
-        finally:
-            server.terminate()
-
-
-def _wait_healthy(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + SERVER_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/health")
-            if connection.getresponse().status == http.client.OK:
-                return
-        except OSError:
-            pass  # it does not listen yet
-        finally:
-            connection.close()
-        time.sleep(0.2)
-    raise RuntimeError(f"llama.cpp's server does not start; exit code {server.poll()}")
-
-
-def _completion(port: int, prompt: list[int], tokens: int) -> Iterator[int]:
-    """What each event brings. The server holds tokens back while they end amid a character; it counts them later."""
-    body = {
-        "prompt": prompt,
-        "n_predict": tokens,
-        "temperature": 0,
-        "ignore_eos": True,
-        "cache_prompt": False,
-        "stream": True,
-        "return_progress": True,
-    }
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-    try:
-        connection.request("POST", "/completion", json.dumps(body), {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        if response.status != http.client.OK:
-            raise RuntimeError(f"llama.cpp's server answers {response.status}: {response.read(500)!r}")
-        known = 0
-        for line in response:
-            if line.startswith(b"data: {"):
-                event = json.loads(line[6:])
-                progress = event.get("prompt_progress")
-                now = event["tokens_predicted"]
-                if now > known or (progress and progress["processed"] > progress["cache"]):
-                    yield now - known
-                known = now
-    finally:
-        connection.close()
-
-
 def _covered(spans: Sequence[tuple[float, float]]) -> float:
     """Seconds that at least one span covers."""
     covered, until = 0.0, 0.0
@@ -379,7 +302,9 @@ def run(given: argparse.Namespace, home: Path) -> dict[str, object]:
         side.unload()
         if "peer" in given.sides:
             longest = max(asked.prompt + asked.answer for asked in requests) + 2
-            with llama_server(given.peer_server, given.peer_model, longest, options.threads) as ask_peer:
+            with llama_server(
+                given.peer_server, given.peer_model, STREAMS, longest, options.threads
+            ) as ask_peer:
                 list(ask_peer(random_tokens(64, info.vocab_size, "warm"), 8))
                 replayed("peer", arrivals, len(requests), ask_peer)
     finally:

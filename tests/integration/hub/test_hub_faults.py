@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,26 +19,17 @@ from hearth.models.hub.partial_file import PartialFile
 from hearth.models.hub.patience import Patience
 from hearth.models.registry import ModelEntry, ModelRegistry
 from hearth.services.downloads import Downloads
-from hub_repositories import GENAI, PIECE, contents, noise, pull, queue, small_repositories
+from hub_repositories import GENAI, contents, noise, pull, queue
 from hub_server import Asked, Fault, HubRepository, HubServer, random_faults
 
 SCHEDULES = 200
 
 
-@pytest.fixture(scope="module")
-def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, HubRepository]:
-    return small_repositories(tmp_path_factory.mktemp("hub") / "model")
-
-
 @pytest.fixture
-def server(repositories: dict[str, HubRepository], monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with HubServer(repositories) as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
-        monkeypatch.setattr("hearth.models.hub.fetch.PIECE_BYTES", PIECE)
-        monkeypatch.setattr(
-            "hearth.models.hub.client.PATIENCE", Patience(first_seconds=0.0, longest_seconds=0.0)
-        )
-        yield server
+def server(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> HubServer:
+    """It is asked again at once: it fails hundreds of times."""
+    monkeypatch.setattr("hearth.models.hub.client.PATIENCE", Patience(first_seconds=0.0, longest_seconds=0.0))
+    return server
 
 
 @pytest.mark.timeout(600)
