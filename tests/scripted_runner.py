@@ -141,7 +141,7 @@ class ScriptedRunner:
                 self.slots[slot] = list(stored)
         return held
 
-    def store(self, slot: int, token_ids: np.ndarray) -> Iterator[None] | None:
+    def store(self, slot: int, token_ids: np.ndarray, used: int) -> Iterator[None] | None:
         return None if list(token_ids) in self.stored else self._store(slot, token_ids)
 
     def _store(self, slot: int, token_ids: np.ndarray) -> Iterator[None]:

@@ -110,7 +110,7 @@ def test_a_model_in_float16_runs_and_is_kept_as_it_is(
             first = runner.prefill(1, prompt.tolist())
             assert first.dtype == np.float32
             assert relative_error(first, expected) < 0.01
-            for _ in runner.store(1, prompt) or ():
+            for _ in runner.store(1, prompt, 1) or ():
                 pass
         else:
             assert runner.restore(1, prompt, 0) == len(prompt)
@@ -148,7 +148,7 @@ def test_what_a_device_read_goes_to_the_disk_and_back_to_another(
         assert held == (len(prompt) if logits else 0)
         if not held:
             runner.prefill(1, prompt.tolist())
-            saving = runner.store(1, prompt)
+            saving = runner.store(1, prompt, 1)
             assert saving is not None
             for _ in saving:
                 pass

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from hearth.engine.host.client import HostClient, host_command
-from hearth.engine.host.pipe import Pipe
+from hearth.engine.host.pipe import FrameInvalid, Pipe
 from hearth.engine.host.protocol import (
     VERSION,
     Abort,
@@ -258,6 +258,19 @@ def test_frames_survive_the_pipe(tmp_path: Path) -> None:
         sent = Outputs([RequestOutput(request_id="a", text="é🙂\x00", token_ids=[1], prefilled=3)])
         pipe.send(sent)
         assert pipe.receive() == sent
+
+
+def test_a_frame_whose_text_is_no_text_is_passed_over(tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as reader, os.fdopen(write_end, "wb") as writer:
+        pipe: Pipe[HostReply] = Pipe(reader, writer, HostReply)
+        frame = bytearray(pipe.frame(Refused("no", request_id="xx")))
+        frame[-2:] = b"\xff\xff"
+        pipe.write(bytes(frame))
+        with pytest.raises(FrameInvalid):
+            pipe.receive()
+        pipe.send(Pong(1.0))
+        assert pipe.receive() == Pong(1.0)
 
 
 def test_what_is_wrong_with_a_model_is_said_in_the_readers_language(tmp_path: Path) -> None:

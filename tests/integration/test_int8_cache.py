@@ -257,7 +257,12 @@ def test_what_was_measured_is_kept_and_a_damaged_file_measured_anew(
     with monkeypatch.context() as patched:
         patched.setattr("hearth.engine.kv_scales._scales", never)
         assert opened(tmp_path, "int8").info.kv_cache_noise == first.kv_cache_noise
-    for damaged in (whole[:-9], b"", whole.replace(b'"kv_heads":8', b'"kv_heads":4')):
+    for damaged in (
+        whole[:-9],
+        b"",
+        whole.replace(b'"kv_heads":8', b'"kv_heads":4'),
+        whole.replace(b'"runtime":"', b'"runtime":"\xff'),
+    ):
         assert damaged != whole
         file.write_bytes(damaged)
         assert opened(tmp_path, "int8").info.kv_cache_type == "int8"

@@ -72,6 +72,21 @@ def test_with_damaged_files_the_answer_is_computed_anew(options: EngineOptions) 
     assert not file.exists()
 
 
+def test_where_not_all_fit_the_newest_conversations_are_kept(options: EngineOptions) -> None:
+    backend = opened(options)
+    prompts = [[token + number for token in PROMPT] for number in range(3)]
+    for prompt in prompts:
+        answer(backend, prompt)
+    room = int(2.5 * len(PROMPT) * backend.info.kv_bytes_per_token)
+    backend._runner.kv_store.byte_limit = room  # type: ignore[union-attr]
+    while backend.tidy():
+        pass
+    backend = opened(options)
+    cached = [answer(backend, prompt)[1].cached_tokens for prompt in prompts]
+    # Of the one that is gone, a neighbour may know the beginning.
+    assert [tokens > LEAST_TOKENS for tokens in cached] == [False, True, True]
+
+
 def ended(client: HostClient, prompt: list[int]) -> Usage:
     params = SamplingParams(temperature=0, max_tokens=5, ignore_eos=True)
     client.send(Submit(request_id="a", params=params, token_ids=prompt))

@@ -226,6 +226,27 @@ def test_an_abort_before_the_server_says_anything_frees_its_place_at_once(server
     assert server.cut.wait(30), "the server, too, is told that nobody waits"
 
 
+def test_clients_that_wait_take_turns(server: Server) -> None:
+    remote = backend(server, options=EngineOptions(threads=1, kv_cache_bytes=1 << 20, max_slots=1))
+    for name, client, priority in (
+        ("1", "a", 0),
+        ("2", "a", 0),
+        ("3", "a", 0),
+        ("4", "b", 0),
+        ("5", "b", 0),
+        ("6", "a", 1),
+    ):
+        messages = [ChatMessage("user", name)]
+        remote.submit(
+            Submit(
+                request_id=name, params=SamplingParams(), messages=messages, client=client, priority=priority
+            )
+        )
+    while remote.has_work:
+        remote.step()
+    assert [body["messages"][0]["content"] for _, body, _ in server.asked] == list("164253")
+
+
 def test_no_answer_shares_its_connection_so_that_cutting_one_cuts_no_other(server: Server) -> None:
     ports: list[int] = []
 

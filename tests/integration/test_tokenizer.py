@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -37,6 +38,25 @@ def test_ids_are_those_of_the_reference(shared_data: Path, name: str) -> None:
     assert len(cases) > 30
     wrong = [text for text, ids in cases if tokenizer.encode(text) != ids]
     assert wrong == []
+
+
+def test_a_prompt_is_taken_whole_however_training_text_was_cut_and_padded(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    file = shared_data / "models" / "stories260k" / "tokenizer.json"
+    saved = json.loads(file.read_bytes())
+    saved["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    saved["padding"] = {
+        "strategy": {"Fixed": 40},
+        "direction": "Left",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "<unk>",
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps(saved), encoding="utf-8")
+    text = "Once upon a time there was a little girl."
+    assert tokenizer_of(tmp_path).encode(text) == tokenizer_of(file.parent).encode(text)
 
 
 @pytest.mark.parametrize("name", ["qwen2", "phi3"])

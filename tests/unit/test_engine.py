@@ -128,6 +128,17 @@ def test_prompts_take_turns() -> None:
     assert done == ["short", "long"]
 
 
+def test_of_prompts_that_arrive_together_the_most_urgent_is_read_first() -> None:
+    runner = ScriptedRunner()
+    engine = Engine(runner, step_seconds=0.005, clock=runner.clock)
+    for name, priority in (("first", 0), ("second", 0), ("urgent", 1)):
+        engine.submit(Request(name, tuple([1] * MIN_CHUNK), greedy(1), priority=priority))
+    done: list[str] = []
+    while engine.has_work:
+        done += [output.request_id for output in engine.step() if output.finish_reason]
+    assert done == ["urgent", "first", "second"]
+
+
 @given(prompt=st.integers(2, 700), step_seconds=st.sampled_from([0.01, 0.05, 0.15]))
 def test_no_chunk_has_one_token_where_it_can_be_helped(prompt: int, step_seconds: float) -> None:
     runner = ScriptedRunner(context_length=1024)
@@ -258,6 +269,18 @@ def test_where_memory_is_short_the_newest_yields_and_still_gets_its_whole_answer
         assert last[name].finish_reason is FinishReason.LENGTH
     read = [call for call in runner.calls if call[0] == "prefill"]
     assert len(read) > len(prompts)  # somebody's prompt was read twice: there was a preemption
+
+
+def test_an_answer_that_had_to_yield_goes_on_before_another_begins() -> None:
+    # The third waits for a slot from the start; the second's is free once memory is short.
+    runner = ScriptedRunner(max_slots=2, context_length=128, budget_tokens=150)
+    engine = Engine(runner, clock=runner.clock)
+    for number, name in enumerate(("first", "second", "third")):
+        engine.submit(Request(name, (number,), greedy(110), client=name))
+    done: list[str] = []
+    while engine.has_work:
+        done += [output.request_id for output in engine.step() if output.finish_reason]
+    assert done == ["first", "second", "third"]
 
 
 @st.composite

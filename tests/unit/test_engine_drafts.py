@@ -10,7 +10,9 @@ import pytest
 from engine_runs import GREEDY, greedy, run
 from hearth.engine.drafter import LookupDrafter
 from hearth.engine.engine import Engine
-from hearth.engine.outputs import FinishReason
+from hearth.engine.engine_backend import EngineBackend
+from hearth.engine.host.protocol import Submit
+from hearth.engine.outputs import FinishReason, RequestOutput
 from hearth.engine.request import Request
 from hearth.engine.sampling_params import SamplingParams
 from hearth.errors import ModelRunFailed
@@ -67,9 +69,12 @@ def test_a_seed_gives_the_same_text_with_drafts_and_without() -> None:
     for drafts in (False, True):
         runner = Echo(can_score=True)
         engine = Engine(runner, drafter=LookupDrafter if drafts else None, clock=runner.clock)
-        params = SamplingParams(temperature=16.0, top_p=1.0, seed=5, max_tokens=200)
+        # Some guesses are right, and some are not: a likely token comes seven times of ten.
+        params = SamplingParams(temperature=8.0, top_p=1.0, seed=5, max_tokens=200)
         engine.submit(Request("a", tuple(range(10)), params))
         said.add(tuple(run(engine)[0]["a"]))
+        scored = sum(call[-1] for call in runner.calls if call[0] == "score")
+        assert bool(scored) == drafts
     assert len(said) == 1
 
 
@@ -99,6 +104,61 @@ def test_no_drafts_are_made_while_others_stream() -> None:
         engine.submit(Request(name, tuple(range(10)), greedy(50)))
     run(engine)
     assert not any(call[0] == "score" for call in runner.calls)
+
+
+class Letters:
+    """A tokenizer: 0 is a, 1 is b."""
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        return "".join(chr(ord("a") + token) for token in token_ids)
+
+    def encode(self, text: str) -> list[int]:
+        return [ord(letter) - ord("a") for letter in text]
+
+    encode_raw = encode
+
+
+@pytest.mark.parametrize("eos", [None, 5], ids=["goes on", "ends behind it"])
+def test_nothing_that_was_drafted_behind_a_stop_text_is_told(eos: int | None) -> None:
+    told = {}
+    for drafts in (False, True):
+        runner = Echo(can_score=True)
+        engine = Engine(runner, drafter=LookupDrafter if drafts else None, clock=runner.clock)
+        ends = frozenset() if eos is None else frozenset({eos})
+        backend = EngineBackend("m", engine, Letters(), None, ends)
+        params = SamplingParams(temperature=0, stop=("cd",), logprobs=0)
+        backend.submit(Submit(request_id="a", text="abcdefghijabcdefghija", params=params))
+        outputs: list[RequestOutput] = []
+        while backend.has_work:
+            outputs += backend.step()
+        assert any(call[0] == "score" for call in runner.calls) == drafts
+        usage = outputs[-1].usage
+        assert usage is not None
+        told[drafts] = (
+            "".join(output.text for output in outputs),
+            [token for output in outputs for token in output.token_ids],
+            [one.token_id for output in outputs for one in output.logprobs],
+            usage.generated_tokens,
+            outputs[-1].finish_reason,
+        )
+    assert told[True] == told[False]
+
+
+def test_where_room_for_a_draft_fails_every_request_ends_with_the_error() -> None:
+    runner = Echo(can_score=True)
+    engine = Engine(runner, clock=runner.clock)
+    engine.submit(Request("a", tuple(range(10)), greedy(100)))
+    while not any(call[0] == "score" for call in runner.calls):
+        engine.step()
+    reserve, longest = runner.reserve, runner.reserved[1] + 1
+
+    def reserve_little(slots: int, length: int) -> bool:
+        if length > longest:
+            raise ModelRunFailed(name="m", reason="no memory")
+        return reserve(slots, length)
+
+    runner.reserve = reserve_little  # type: ignore[method-assign]
+    assert run(engine)[1]["a"].error is not None
 
 
 def test_a_failure_while_a_draft_is_checked_ends_the_answer_with_an_error() -> None:

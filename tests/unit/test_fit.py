@@ -357,6 +357,17 @@ def test_the_format_that_fits_is_better_than_the_one_that_does_not() -> None:
     assert (advice.format, str(advice.reason)) == (GENAI, "It fits this machine in ONNX only.")
 
 
+def test_damaged_experience_counts_for_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "experience.json"
+    write_experience(file, Experience(machine="m").with_shown(Shown(model="a", name="a", write=2.0)))
+    whole = file.read_bytes()
+    assert read_experience(file, "m").models
+    for damaged in (whole[:-9], b"", whole.replace(b'"m"', b'"\xff"')):
+        assert damaged != whole
+        file.write_bytes(damaged)
+        assert read_experience(file, "m") == Experience(machine="m")
+
+
 def formats(experience: Experience, system: str) -> tuple[Fits, ModelFit, ModelFit]:
     """A machine with this experience, and two forms of a model that are alike but for their formats."""
     computer = Machine(system, "cpu", (), 8, 8, 16 << 30, 16 << 30)

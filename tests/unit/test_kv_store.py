@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def opened(folder: Path, *, model: str = "m", byte_limit: int = 1 << 24, shape: 
 
 
 def save(store: KVStore, tokens: np.ndarray = TOKENS) -> None:
-    for _ in store.save(tokens, filled(), 0):
+    for _ in store.save(tokens, filled(), 0, time.time_ns()):
         pass
 
 
@@ -65,13 +66,13 @@ def test_only_the_owner_may_read_what_is_kept(tmp_path: Path) -> None:
 
 def test_what_is_short_or_there_already_is_not_worth_saving(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    assert store.is_worth_saving(TOKENS)
-    assert not store.is_worth_saving(TOKENS[: LEAST_TOKENS - 1])
+    assert store.is_worth_saving(TOKENS, time.time_ns())
+    assert not store.is_worth_saving(TOKENS[: LEAST_TOKENS - 1], time.time_ns())
     save(store)
-    assert not store.is_worth_saving(TOKENS)
-    assert not store.is_worth_saving(TOKENS[:-10])
+    assert not store.is_worth_saving(TOKENS, time.time_ns())
+    assert not store.is_worth_saving(TOKENS[:-10], time.time_ns())
     assert store.longest_shared(TOKENS[: LEAST_TOKENS - 1]) == (None, 0)
-    assert not opened(tmp_path / "new", byte_limit=1000).is_worth_saving(TOKENS)
+    assert not opened(tmp_path / "new", byte_limit=1000).is_worth_saving(TOKENS, time.time_ns())
 
 
 def test_a_conversation_that_went_on_takes_the_place_of_its_beginning(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_the_files_stay_under_their_limit_and_the_longest_unused_goes_first(tmp_
 
 def test_a_save_that_is_left_off_leaves_nothing(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    saving = store.save(TOKENS, filled(), 0)
+    saving = store.save(TOKENS, filled(), 0, 1)
     next(saving)
     del saving
     assert not list(tmp_path.iterdir())
@@ -126,7 +127,7 @@ def test_a_file_of_another_model_is_left_alone_and_one_of_another_layout_is_remo
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("damage", ["cut", "longer", "empty", "noise", "no line", "huge"])
+@pytest.mark.parametrize("damage", ["cut", "longer", "empty", "noise", "no line", "no text", "huge"])
 def test_a_damaged_file_is_removed_when_the_model_is_loaded(tmp_path: Path, damage: str) -> None:
     save(opened(tmp_path))
     file = only_file(tmp_path)
@@ -139,6 +140,7 @@ def test_a_damaged_file_is_removed_when_the_model_is_loaded(tmp_path: Path, dama
             "empty": b"",
             "noise": np.random.default_rng(0).bytes(len(data)),
             "no line": head + body,
+            "no text": head.replace(b'"m"', b'"\xff"') + b"\n" + body,
             "huge": head.replace(b'"tokens":300', b'"tokens":1000000000000') + b"\n" + body,
         }[damage]
     )
@@ -164,7 +166,7 @@ def test_one_wrong_bit_anywhere_is_noticed(tmp_path: Path) -> None:
 
 def test_two_processes_that_keep_the_same_conversation_leave_one_whole_file(tmp_path: Path) -> None:
     first, second = opened(tmp_path), opened(tmp_path)
-    savings = first.save(TOKENS, filled(), 0), second.save(TOKENS, filled(), 0)
+    savings = first.save(TOKENS, filled(), 0, 1), second.save(TOKENS, filled(), 0, 1)
     for _ in zip(*savings, strict=True):
         pass
     stored, length = opened(tmp_path).longest_shared(TOKENS)

@@ -216,7 +216,17 @@ def test_nothing_is_left_beside_the_file(file: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
-@pytest.mark.parametrize("content", [b"", b"null", b"[]", b'{"format": 1, "choices": [{}]}', b"\x00" * 100])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'{"format": 1, "choices": [{}]}',
+        b'{"format": 1, "choices": [{"model": "\xff"}]}',
+        b"\x00" * 100,
+    ],
+)
 def test_a_damaged_file_remembers_nothing(
     file: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -98,7 +98,7 @@ class CTransformersRunner:
     def restore(self, slot: int, token_ids: np.ndarray, held: int) -> int:
         return held
 
-    def store(self, slot: int, token_ids: np.ndarray) -> Iterator[None] | None:
+    def store(self, slot: int, token_ids: np.ndarray, used: int) -> Iterator[None] | None:
         return None
 
     def release(self) -> None:

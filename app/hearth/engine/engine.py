@@ -114,13 +114,15 @@ class Engine:
         outputs = self._take_compiled()
         try:
             batch = self.scheduler.schedule()
+            started = self._clock()
+            draft = self._draft(batch.decode)
         except HearthError as error:
             self.scheduler.drop_leftovers()  # the memory that held them may be gone
             return outputs + [self._fail(sequence, error) for sequence in list(self._sequences.values())]
-        if batch.decode:
-            started = self._clock()
-            draft = self._draft(batch.decode)
-            outputs += self._score(batch.decode[0], draft, started) if draft else self._decode(batch.decode)
+        if draft:
+            outputs += self._score(batch.decode[0], draft, started)
+        elif batch.decode:
+            outputs += self._decode(batch.decode)
         for chunk in batch.prefill:
             outputs += self._prefill(chunk)
         return outputs
@@ -137,7 +139,7 @@ class Engine:
             return False
         slot, leftover = following
         if self._storing is None:
-            self._storing = self.runner.store(slot, leftover.tokens)
+            self._storing = self.runner.store(slot, leftover.tokens, leftover.used)
         if self._storing is None or next(self._storing, self) is self:  # itself: there was no next piece
             leftover.is_stored = True
             self._storing = None
@@ -182,12 +184,10 @@ class Engine:
 
     def _draft(self, sequences: list[Sequence]) -> list[int]:
         """What may follow; only for a sequence that runs alone, since several share the reading of the weights."""
-        sequence = sequences[0]
-        if (
-            len(sequences) > 1
-            or sequence.drafting is None
-            or sequence.computed != len(sequence.token_ids) - 1
-        ):
+        if len(sequences) != 1:
+            return []
+        (sequence,) = sequences
+        if sequence.drafting is None or sequence.computed != len(sequence.token_ids) - 1:
             return []
         left = self.runner.context_length - len(sequence.token_ids)
         if sequence.request.params.max_tokens is not None:

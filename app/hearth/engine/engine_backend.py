@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from hearth.engine.engine import Engine
 from hearth.engine.host.protocol import ChatMessage, Submit
 from hearth.engine.outputs import FinishReason, RequestOutput
@@ -93,12 +95,19 @@ class EngineBackend:
     def _with_text(self, output: RequestOutput) -> RequestOutput:
         """Fill in the text that this output's tokens made certain, and end the request at a stop string."""
         stream = self._streams[output.request_id]
-        output.text = stream.push(output.token_ids, ended=output.finish_reason is FinishReason.STOP)
-        if stream.is_stopped and output.finish_reason in (None, FinishReason.LENGTH):
-            ended = self._engine.finish(output.request_id, FinishReason.STOP)
-            output.finish_reason = FinishReason.STOP
-            if ended is not None:
-                output.usage = ended.usage
+        beyond = len(output.token_ids)
+        for token in output.token_ids:
+            beyond -= 1
+            ended = output.finish_reason is FinishReason.STOP and not beyond
+            output.text += stream.push([token], ended=ended)
+            if stream.is_stopped:
+                break
+        if stream.is_stopped:
+            closed = self._engine.finish(output.request_id, FinishReason.STOP)
+            if closed is not None:
+                output.finish_reason, output.usage = closed.finish_reason, closed.usage
+            if beyond:
+                _cut(output, beyond)
         if output.finish_reason is not None:
             if not stream.is_stopped:
                 output.text += stream.flush()
@@ -106,3 +115,13 @@ class EngineBackend:
                 output.finish_reason = FinishReason.STOP
             del self._streams[output.request_id]
         return output
+
+
+def _cut(output: RequestOutput, beyond: int) -> None:
+    """Take back the last tokens, which were drafted: without drafts nothing would have been chosen behind a stop text."""
+    del output.token_ids[-beyond:]
+    del output.logprobs[-beyond:]
+    output.error = None
+    if output.usage is not None:
+        generated = output.usage.generated_tokens - beyond
+        output.usage = msgspec.structs.replace(output.usage, generated_tokens=generated)

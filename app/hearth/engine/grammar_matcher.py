@@ -46,8 +46,8 @@ _EXCERPT = re.compile(r"\s*(\d+ \|.*|\^+|<non-verbose/>)?\s*")
 class GrammarCompiler:
     """Makes matchers for one model.
 
-    The tokenizer is read with the first grammar, not before: it takes a second and 130 MB where the vocabulary has
-    150,000 tokens. `compile` may be called on any thread.
+    The tokenizer is read with the first grammar, not before: it takes 130 MB where the vocabulary has 150,000 tokens, and
+    a second in which the library lets no other thread of Python run. `compile` may be called on any thread.
     """
 
     def __init__(self, tokenizer_json: str | Path, vocab_size: int, eos_token_ids: frozenset[int]) -> None:

@@ -198,7 +198,7 @@ def _read(file: Path, model: str) -> _Kept | None:
         if file.stat().st_size > _FILE_MAX_BYTES:
             return None
         kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None  # it is measured anew and written over
     size = 4 * kept.kv_heads * kept.head_dim
     arrays = [np.frombuffer(values, "<f4") for values in kept.scales.values() if len(values) == size]

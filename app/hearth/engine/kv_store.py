@@ -124,15 +124,22 @@ class KVStore:
             os.utime(stored.file)
         return True
 
-    def is_worth_saving(self, tokens: np.ndarray) -> bool:
-        """Whether the sequence is long enough, fits, and is not stored already."""
-        if len(tokens) < LEAST_TOKENS or len(tokens) * self.shape.bytes_per_token > self.byte_limit:
+    def is_worth_saving(self, tokens: np.ndarray, used: int) -> bool:
+        """Whether the sequence is long enough, fits beside what was used since, and is not stored already.
+
+        Args:
+            used: when it was last used, in nanoseconds since the epoch.
+        """
+        size = len(tokens) * self.shape.bytes_per_token
+        newer = sum(bytes_ for when, bytes_, _ in self._files() if when > used)
+        if len(tokens) < LEAST_TOKENS or newer + size > self.byte_limit:
             return False
         return self.longest_shared(tokens)[1] < len(tokens)
 
-    def save(self, tokens: np.ndarray, cache: KVCache, slot: int) -> Iterator[None]:
+    def save(self, tokens: np.ndarray, cache: KVCache, slot: int, used: int) -> Iterator[None]:
         """Write a slot that holds `tokens`, a layer at each step, so that it can be left off for better work.
 
+        The file is as old as its last use: what is saved later, in a quiet time, may have been used earlier.
         What is not driven to its end leaves no file. A full disk is told to the log alone: nothing is lost but time.
         """
         name = hashlib.sha256(self.model.encode() + tokens.astype("<i4").tobytes()).hexdigest()[:32]
@@ -148,6 +155,7 @@ class KVStore:
                     for buffers in (cache.keys, cache.values):
                         _write_block(stream, buffers[layer].read(slot, len(tokens)))
                     yield
+            os.utime(part, ns=(used, used))
             part.replace(file)
             self._add(Stored(file, tokens))
         except OSError as error:
@@ -182,15 +190,20 @@ class KVStore:
         _read_block(stream, tokens)
         return tokens.astype(np.int64)
 
-    def _make_room(self) -> None:
-        """Remove what was not used for longest, until the rest is within the limit."""
+    def _files(self) -> list[tuple[int, int, Path]]:
+        """Every kept file, of all models: when it was used, its bytes, and where it is; the longest unused first."""
         files = []
         for file in self.folder.glob("*.kv"):
-            with suppress(FileNotFoundError):  # another process may do the same
+            with suppress(FileNotFoundError):  # another process may make room
                 stat = file.stat()
                 files.append((stat.st_mtime_ns, stat.st_size, file))
+        return sorted(files)
+
+    def _make_room(self) -> None:
+        """Remove what was not used for longest, until the rest is within the limit."""
+        files = self._files()
         whole = sum(size for _, size, _ in files)
-        for _, size, file in sorted(files):
+        for _, size, file in files:
             if whole <= self.byte_limit:
                 return
             _remove(file)
@@ -215,7 +228,7 @@ def _read_header(stream: BufferedReader) -> Header:
     line = stream.readline(_HEADER_MAX_BYTES)
     try:
         return msgspec.json.decode(line, type=Header)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _Damaged(str(error)) from error
 
 

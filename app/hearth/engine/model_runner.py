@@ -68,8 +68,12 @@ class ModelRunner(Protocol):
         """
         ...
 
-    def store(self, slot: int, token_ids: np.ndarray) -> Iterator[None] | None:
-        """Store what a slot holds, a piece at each step; None where that is not worth it."""
+    def store(self, slot: int, token_ids: np.ndarray, used: int) -> Iterator[None] | None:
+        """Store what a slot holds, a piece at each step; None where that is not worth it.
+
+        Args:
+            used: when it was last used, in nanoseconds since the epoch.
+        """
         ...
 
     def release(self) -> None:

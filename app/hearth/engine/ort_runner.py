@@ -213,10 +213,10 @@ class OrtRunner:
         self.cache.lengths[slot] = 0  # some of it may be written over
         return 0
 
-    def store(self, slot: int, token_ids: np.ndarray) -> Iterator[None] | None:
-        if self.kv_store is None or not self.kv_store.is_worth_saving(token_ids):
+    def store(self, slot: int, token_ids: np.ndarray, used: int) -> Iterator[None] | None:
+        if self.kv_store is None or not self.kv_store.is_worth_saving(token_ids, used):
             return None
-        return self.kv_store.save(token_ids, self.cache, slot)
+        return self.kv_store.save(token_ids, self.cache, slot, used)
 
     def release(self) -> None:
         self._bindings.clear()

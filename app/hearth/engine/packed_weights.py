@@ -320,7 +320,7 @@ def _read_manifest(entry: Path) -> Manifest:
     try:
         with (entry / _MANIFEST_FILE).open("rb") as stream:
             return msgspec.json.decode(stream.read(_MANIFEST_MAX_BYTES), type=Manifest)
-    except (FileNotFoundError, msgspec.MsgspecError) as error:
+    except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PackedWeightsDamaged(f"its manifest cannot be read: {error}") from error
 
 

@@ -5,6 +5,7 @@ What is asked goes to that server, so fronts show such a model as remote. HEARTH
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -48,6 +49,8 @@ class RemoteBackend(ThreadedBackend):
         self._server = RemoteServer(remote.address, key, name)
         self._remote = remote
         self._waiting: list[Answer] = []
+        self._beginnings = itertools.count(1)
+        self._turns: dict[str, int] = {}  # the number of the beginning that each client had last
         self._running: dict[Answer, _Connection] = {}
         self._most = options.max_slots
         context = self._context_length()
@@ -105,8 +108,12 @@ class RemoteBackend(ThreadedBackend):
 
     def _begin_next(self) -> None:
         while self._waiting and len(self._running) < self._most:
-            answer = max(self._waiting, key=lambda one: one.request.priority)  # the first of equals
+            answer = min(  # the first of equals
+                self._waiting,
+                key=lambda one: (-one.request.priority, self._turns.get(one.request.client, 0)),
+            )
             self._waiting.remove(answer)
+            self._turns[answer.request.client] = next(self._beginnings)
             self._running[answer] = _Connection()
             answer.interrupt = partial(self._free, answer)
             self._begin(answer)

@@ -1,7 +1,7 @@
 """From logits to the next token.
 
-Order of the steps, as in vLLM and Hugging Face: repetition penalty, presence and frequency penalties, logit bias,
-temperature, top-k, top-p, min-p, then one draw. Each sequence has its own generator, so its answer does not depend
+Order of the steps: repetition penalty, presence and frequency penalties, logit bias, temperature, top-k, top-p, min-p,
+then one draw. The filters come as in Hugging Face's transformers; vLLM has min-p before the other two. Each sequence has its own generator, so its answer does not depend
 on what else is in the batch.
 """
 

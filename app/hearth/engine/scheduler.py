@@ -161,11 +161,13 @@ class Scheduler:
 
     def _admit(self) -> None:
         active = Counter(owner.request.client for owner in self.slots.owners())
+        newcomers = 0
         while self.waiting:
             best = min(
                 self.waiting,
                 key=lambda s: (
                     -s.request.priority,
+                    s.cached is None,  # one that had to yield in the middle of its answer goes on first
                     active[s.request.client],
                     self._last_admission.get(s.request.client, 0),
                     s.order,
@@ -180,7 +182,8 @@ class Scheduler:
             if best.cached is None:
                 best.cached = best.computed
             best.state = SequenceState.PREFILLING
-            self.turns.insert(0, best)
+            self.turns.insert(newcomers, best)
+            newcomers += 1
             active[best.request.client] += 1
             self._admissions += 1
             self._last_admission[best.request.client] = self._admissions

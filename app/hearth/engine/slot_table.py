@@ -8,7 +8,8 @@ begins alike starts from there (RadixAttention, Zheng et al., 2024, with whole s
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,11 +28,13 @@ class Leftover:
     Attributes:
         tokens: ids, int64, those in the slot.
         ended: a number that grows; the lowest is dropped first.
+        used: when it ended, in nanoseconds since the epoch.
         is_stored: whether nothing is left to do to find it again after a restart.
     """
 
     tokens: np.ndarray
     ended: int
+    used: int = field(default_factory=time.time_ns)
     is_stored: bool = False
 
 

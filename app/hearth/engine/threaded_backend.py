@@ -143,7 +143,6 @@ class ThreadedBackend(abc.ABC):
         request.params.check()
         if request.request_id in self._answers:
             raise RequestInvalid(reason=tr("a request with this id is open already"))
-        self._take_news()
         answer = self._prepare(request)
         self._answers[request.request_id] = answer
         self._begin_next()
@@ -158,7 +157,7 @@ class ThreadedBackend(abc.ABC):
         return output
 
     def step(self) -> list[RequestOutput]:
-        self._take_news(_PATIENCE_SECONDS)
+        self._take_news()
         self._begin_next()
         outputs, self._outputs = self._outputs, []
         return outputs
@@ -188,10 +187,10 @@ class ThreadedBackend(abc.ABC):
             end = End(FinishReason.ERROR, ModelRunFailed(name=self._name, reason=reason))
         self._news.put((answer, end))
 
-    def _take_news(self, seconds: float = 0.0) -> None:
-        """Take in what the threads have told; wait so long where that is nothing."""
+    def _take_news(self) -> None:
+        """Take in what the threads have told; wait a moment where that is nothing."""
         try:
-            news = self._news.get(timeout=seconds) if seconds else self._news.get_nowait()
+            news = self._news.get(timeout=_PATIENCE_SECONDS)
             while True:
                 self._take(*news)
                 news = self._news.get_nowait()

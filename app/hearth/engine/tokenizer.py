@@ -22,6 +22,9 @@ class Tokenizer:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(folder.tokenizer_file))
         except Exception as error:  # the library raises plain Exception
             raise ModelFileInvalid(file=folder.tokenizer_file.name, reason=str(error)[:200]) from error
+        # Some files keep how their makers cut and padded training text; a prompt is taken whole, and as it is.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
         self.bos_token_id = folder.config.model.bos_token_id
 
     def vocabulary(self) -> dict[str, int]:

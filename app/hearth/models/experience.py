@@ -105,7 +105,7 @@ def read_experience(file: Path, machine: str) -> Experience:
             found = msgspec.json.decode(stream.read(_MAX_BYTES), type=Experience)
     except FileNotFoundError:
         found = Experience()
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         log.warning("%s cannot be read, so this machine is measured anew: %s", file, error)
         found = Experience()
     if (found.format, found.machine) == (_FORMAT, machine):

@@ -67,13 +67,26 @@ def put_in_another_origin(file: Path) -> None:
     manifest.write_text(manifest.read_text().replace("this one", "another one"))
 
 
+def spoil_the_manifest(file: Path) -> None:
+    manifest = file.with_name("manifest.json")
+    manifest.write_bytes(manifest.read_bytes().replace(b"this one", b"\xff"))
+
+
 def lose_the_manifest(file: Path) -> None:
     file.with_name("manifest.json").unlink()
 
 
 @pytest.mark.parametrize(
     "damage",
-    [truncate, punch_out, change_one_byte, put_in_another_origin, lose_the_manifest, Path.unlink],
+    [
+        truncate,
+        punch_out,
+        change_one_byte,
+        put_in_another_origin,
+        spoil_the_manifest,
+        lose_the_manifest,
+        Path.unlink,
+    ],
     ids=lambda damage: damage.__name__,
 )
 def test_what_is_damaged_is_removed_and_the_plain_form_answers(

@@ -82,7 +82,7 @@ class Pipe(Generic[Incoming]):
         body = self._read(length)
         try:
             message: Incoming = self._decoder.decode(body)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameInvalid(str(error), _request_id(body)) from error
         return message
 
@@ -103,5 +103,5 @@ class _Named(msgspec.Struct):
 def _request_id(body: bytes) -> str | None:
     try:
         return msgspec.msgpack.decode(body, type=_Named).request_id
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None

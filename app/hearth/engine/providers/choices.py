@@ -64,7 +64,7 @@ def read_choices(file: Path) -> tuple[Remembered, ...]:
             found = msgspec.json.decode(stream.read(_MAX_BYTES), type=_File)
     except FileNotFoundError:
         return ()
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         log.warning("%s cannot be read, so devices are measured anew: %s", file, error)
         return ()
     return found.choices if found.format == _FORMAT else ()
