@@ -24,7 +24,7 @@ from hearth.quantize.builder import Steps, build, plan, write
 from hearth.quantize.calibration.calibrator import Calibrator
 from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
-from hearth.quantize.recipe import Override, Recipe
+from hearth.quantize.recipe import Override, Recipe, choice_name
 from hearth.quantize.rounding.scheme import Scheme
 
 REFERENCE = Recipe(name="reference", bits=32)
@@ -213,7 +213,8 @@ def calibrated(name: str, parent: Path, recipe: Recipe, schemes: tuple[Scheme, .
 def test_every_architecture_runs_on_calibration_text(name: str, tmp_path: Path) -> None:
     schemes = (Scheme(4, 16), Scheme(8, 16))
     found = calibrated(name, tmp_path, Recipe(name="nearest"), schemes)
-    losses = [[found.losses[module][scheme] for scheme in schemes] for module in found.shapes]
+    names = dict.fromkeys(map(choice_name, found.shapes))
+    losses = [[found.losses[name][scheme] for scheme in schemes] for name in names]
     assert np.isfinite(losses).all()
     assert np.sum(losses, axis=0)[1] < np.sum(losses, axis=0)[0]  # more bits spoil less
 

@@ -14,36 +14,99 @@ from checkpoints import llama_tensors, write_llama, write_safetensors
 from golden_checkpoint import golden_checkpoint
 from hearth.errors import ModelFileInvalid
 from hearth.quantize.architectures.registry import describe
+from hearth.quantize.builder import plan
 from hearth.quantize.calibration.calibrator import Calibrator
+from hearth.quantize.calibration.expert_inputs import ExpertInputs
 from hearth.quantize.calibration.findings import Findings
+from hearth.quantize.calibration.kept_calibration import KeptCalibration
+from hearth.quantize.calibration.layer_session import OUTPUT, LayerSession
 from hearth.quantize.calibration.text import calibration_tokens
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
-from hearth.quantize.decoder import Experts
+from hearth.quantize.decoder import Decoder, Experts
 from hearth.quantize.quality.layered_reference import LayeredReference
 from hearth.quantize.recipe import BUILT_IN_TEXT, EMBEDDING, HEAD, Recipe
 from hearth.quantize.rounding.inputs import Inputs
 from hearth.quantize.rounding.scheme import Scheme
+from hearth.quantize.weights import RoundedWeight
 
 TOKENS = np.arange(32)[None]
 
 
 @pytest.mark.parametrize("rounding", ["nearest", "gptq"])
-def test_what_experts_meet_is_known_where_it_can_be_seen(rounding: str, tmp_path: Path) -> None:
-    checkpoint = Checkpoint.open(golden_checkpoint("qwen3_moe", tmp_path))
+@pytest.mark.parametrize("name", ["qwen3_moe", "qwen3_moe_not_normalized"])
+def test_an_expert_meets_the_tokens_that_are_sent_to_it(name: str, rounding: str, tmp_path: Path) -> None:
+    checkpoint = Checkpoint.open(golden_checkpoint(name, tmp_path))
     decoder = describe(checkpoint)
-    met: list[Inputs] = []
     found = Findings()
+    met: dict[str, Inputs] = {}
 
     def after_layer(number: int) -> None:
         assert f"model.layers.{number}.mlp.gate" not in found.shapes  # a router stays as it is
-        if isinstance(decoder.layers[number].mlp, Experts):
-            met.append(found.inputs[f"model.layers.{number}.mlp.experts.gate_up_proj"])
+        met.update({name: inputs for name, inputs in found.inputs.items() if name not in met})
 
-    recipe, tokens = Recipe(name="x", rounding=rounding), TOKENS
-    Calibrator(checkpoint, decoder, recipe, tokens, lambda _: (), 1, lambda _: None).run(found, after_layer)
-    assert met
-    assert all((inputs.importance > 0).all() for inputs in met)
-    assert all((inputs.feedback is not None) == (rounding == "gptq") for inputs in met)
+    recipe = Recipe(name="x", rounding=rounding)
+    Calibrator(checkpoint, decoder, recipe, TOKENS, lambda _: (), 1, lambda _: None).run(found, after_layer)
+    number = next(n for n, layer in enumerate(decoder.layers) if isinstance(layer.mlp, Experts))
+    prefix = f"model.layers.{number}.mlp."
+    shared = met[f"{prefix}experts.gate_up_proj"]
+    assert (shared.importance > 0).all()
+    expected = down_inputs(checkpoint, decoder, number)
+    names = [f"{prefix}experts.down_proj.{expert}" for expert in range(len(expected))]
+    for part, importance in zip(names, expected, strict=True):
+        np.testing.assert_allclose(met[part].importance, importance, rtol=1e-3)
+    assert all((met[part].feedback is not None) == (rounding == "gptq") for part in names)
+    assert not any(inputs.feedback for part, inputs in found.inputs.items() if prefix in part)
+
+
+def down_inputs(checkpoint: Checkpoint, decoder: Decoder, number: int) -> list[np.ndarray]:
+    """What the second matrix of each expert meets, by the book: token by token, expert by expert."""
+    session = LayerSession.open(checkpoint, decoder, number, 1)
+    (mixture,) = session.mixtures.values()
+    part = mixture.part
+    hidden = hidden_before(checkpoint, decoder, number)
+    source, scores = session.run(hidden, [mixture.source, mixture.scores])
+
+    def matrix(kind: str, expert: int) -> np.ndarray:
+        name = f"model.layers.{number}.mlp.experts.{expert}.{kind}_proj.weight"
+        return checkpoint.tensor(name).floats()
+
+    sums = [np.zeros(mixture.down.columns) for _ in range(part.count)]
+    seen = [0] * part.count
+    for vector, score in zip(source.astype(np.float64), scores.astype(np.float64), strict=True):
+        shares = np.exp(score) / np.exp(score).sum()
+        order = np.argsort(-shares)
+        if part.is_normalized:
+            shares /= shares[order[: part.used]].sum()
+        for expert in order[: 2 * part.used]:
+            gate, up = (matrix(kind, expert) @ vector for kind in ("gate", "up"))
+            sums[expert] += np.square(shares[expert] * gate / (1 + np.exp(-gate)) * up)
+            seen[expert] += 1
+    return [total / count for total, count in zip(sums, seen, strict=True)]
+
+
+def hidden_before(checkpoint: Checkpoint, decoder: Decoder, number: int) -> np.ndarray:
+    """The sums before a layer, float32 [tokens, hidden_size]."""
+    hidden = np.concatenate([checkpoint.tensor(decoder.embedding).floats(t, t + 1) for t in TOKENS[0]])
+    for before in range(number):
+        (hidden,) = LayerSession.open(checkpoint, decoder, before, 1).run(hidden, [OUTPUT])
+    return hidden
+
+
+def test_an_expert_that_no_token_comes_near_to_is_rounded_by_its_weights_alone(tmp_path: Path) -> None:
+    checkpoint = Checkpoint.open(golden_checkpoint("qwen3_moe", tmp_path))
+    decoder = describe(checkpoint)
+    number = next(n for n, layer in enumerate(decoder.layers) if isinstance(layer.mlp, Experts))
+    session = LayerSession.open(checkpoint, decoder, number, 1)
+    (mixture,) = session.mixtures.values()
+    mixture = replace(mixture, part=replace(mixture.part, used=1))
+    inputs = ExpertInputs(mixture, session.weights[f"{mixture.gate_up_name}.weight"], is_whole=True)
+    source = np.random.default_rng(0).standard_normal((8, decoder.hidden_size), np.float32)
+    inputs.add(source, np.tile(np.float32([3, 1, 2, 0]), (8, 1)))
+    found = Findings(inputs=dict(inputs.inputs()))
+    assert inputs.is_finite
+    assert found.met(mixture.down_name, 0) is not None
+    assert found.met(mixture.down_name, 2) is not None  # it came next
+    assert found.met(mixture.down_name, 1) is found.met(mixture.down_name, 3) is None
 
 
 @pytest.mark.parametrize(
@@ -75,6 +138,41 @@ def test_an_embedding_is_rounded_for_what_the_first_layer_makes_of_its_rows(
     expected = (met + met.mean() / 4) / sum(map(len, readers))
     np.testing.assert_allclose(inputs.importance, expected, rtol=1e-4)
     assert (inputs.feedback is not None) == (rounding == "gptq")
+
+
+def test_the_experts_of_a_layer_are_tried_together_in_what_their_operator_takes(tmp_path: Path) -> None:
+    checkpoint = Checkpoint.open(golden_checkpoint("qwen3_moe", tmp_path))
+    decoder, found, schemes = describe(checkpoint), Findings(), [Scheme(4, 16), Scheme(8, 16), Scheme(4, 32)]
+    recipe = Recipe(name="x", block_size=16)
+    Calibrator(checkpoint, decoder, recipe, TOKENS, lambda _: schemes, 1, lambda _: None).run(
+        found, lambda _: None
+    )
+    tried = {name: list(losses) for name, losses in found.losses.items() if "experts" in name}
+    numbers = [n for n, layer in enumerate(decoder.layers) if isinstance(layer.mlp, Experts)]
+    # Their rows have 32 numbers, and a single block is not taken.
+    assert tried == {f"model.layers.{number}.mlp.experts.*": schemes[:2] for number in numbers}
+    for number in numbers:
+        for part in ("gate_up_proj", "down_proj"):
+            assert f"model.layers.{number}.mlp.experts.{part}" in found.shapes
+
+
+@pytest.mark.parametrize("name", ["granite", "llama2", "qwen3_moe"])
+def test_each_matrix_counts_once_in_what_is_done(name: str, tmp_path: Path) -> None:
+    """Also one that is head and embedding, and those of experts; and what was done before a kill is told apart."""
+    checkpoint = Checkpoint.open(golden_checkpoint(name, tmp_path))
+    recipe = Recipe(name="x", block_size=16, calibration="built-in")
+    planned = plan(checkpoint, recipe)
+    matrices = [weight for weight in planned.graph.weights if isinstance(weight, RoundedWeight)]
+    whole = sum(weight.matrix.rows * weight.matrix.columns for weight in matrices)
+    for expected in ((whole, 0), (0, whole)):
+        told: list[int] = []
+        skipped: list[int] = []
+        kept = KeptCalibration(tmp_path / "kept", "key", 1e-9)
+        calibrator = Calibrator(
+            checkpoint, planned.decoder, recipe, TOKENS, lambda _: (), 1, told.append, skipped.append
+        )
+        calibrator.run(Findings(), lambda _: None, kept)
+        assert (sum(told), sum(skipped)) == expected
 
 
 def test_a_matrix_that_is_head_and_embedding_counts_both_by_what_their_rounding_spoils(

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import GraphProto, TensorProto
 
 from checkpoints import write_llama
 from golden_checkpoint import golden_checkpoint
+from hearth.quantize.architectures.registry import describe
 from hearth.quantize.builder import plan
+from hearth.quantize.calibration.findings import Findings, expert_part
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.graph.decoder_graph import decoder_graph
 from hearth.quantize.recipe import Recipe
+from hearth.quantize.rounding.inputs import Inputs
+from hearth.quantize.rounding.scale_search import round_scale_search
+from hearth.quantize.weights import RoundedWeight
 
 
 def graph_of(folder: Path, recipe: Recipe) -> GraphProto:
@@ -71,6 +78,32 @@ def test_experts_are_one_operator_in_each_layer(tmp_path: Path) -> None:
     found = operators(graph_of(checkpoint, Recipe(name="x", block_size=16)))
     assert found["QMoE"] > 0
     assert found["QMoE"] + found["MoE"] <= found["GroupQueryAttention"]
+
+
+def test_each_expert_is_rounded_for_what_it_meets_itself(tmp_path: Path) -> None:
+    checkpoint = Checkpoint.open(golden_checkpoint("qwen3_moe", tmp_path))
+    decoder, found = describe(checkpoint), Findings()
+    recipe = Recipe(name="x", bits=2, block_size=16, rounding="scale-search")
+    graph = decoder_graph(decoder, checkpoint, recipe, found)
+    module = "model.layers.0.mlp.experts.down_proj"
+    (weight,) = (one for one in graph.weights if one.tensors[0].name.startswith(module))
+    assert isinstance(weight, RoundedWeight)
+    height, columns = weight.height, weight.matrix.columns
+    ways = np.random.default_rng(0).exponential(1, (4, columns)).astype(np.float32) ** 8
+    found.inputs = {expert_part(module, expert): Inputs(ways[expert]) for expert in range(3)}
+    found.inputs[module] = Inputs(ways[3])  # of all, for the expert that nothing more is known of
+    assert weight.rows == 4 * height
+    alone = [
+        round_scale_search(
+            weight.matrix.floats(expert * height, (expert + 1) * height), weight.scheme, inputs
+        )
+        for expert, inputs in enumerate(map(Inputs, ways))
+    ]
+    scales = np.concatenate([rounded.scales for rounded in alone])
+    assert np.array_equal(weight.make(0, weight.rows)[1], scales)
+    assert np.array_equal(weight.make(height - 3, 2 * height + 5)[1], scales[height - 3 : 2 * height + 5])
+    found.inputs.clear()
+    assert not np.array_equal(weight.make(0, weight.rows)[1], scales)
 
 
 def test_a_model_for_the_gpu_has_16_bit_floats_all_through(tmp_path: Path) -> None:

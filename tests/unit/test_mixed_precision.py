@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hearth.errors import BudgetTooSmall
 from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.mixed_precision import Option, choose, open_schemes, resolve
-from hearth.quantize.recipe import EMBEDDING, HEAD
+from hearth.quantize.recipe import EMBEDDING, HEAD, Mixed
 from hearth.quantize.recipe_file import load_built_in_recipe, parse_recipe
 from hearth.quantize.rounding.scheme import Scheme
 
@@ -93,7 +94,7 @@ def test_what_the_recipe_says_is_not_chosen() -> None:
 
 
 def test_what_was_not_measured_keeps_the_bits_of_the_recipe() -> None:
-    """The matrices of experts, however many of the others are given more."""
+    """Such as experts whose operator takes no scheme that is open."""
     recipe = parse_recipe("bits = 4\n[mixed]\nbits_per_weight = 9", Path("r.toml"))
     measured = ("lm_head", "model.embed_tokens", "model.layers.0.attn.o_proj")
     shapes = dict.fromkeys(measured, (64, 64))
@@ -101,6 +102,42 @@ def test_what_was_not_measured_keeps_the_bits_of_the_recipe() -> None:
     chosen = resolve(recipe, found, is_tied=False)
     assert chosen.scheme_for("model.layers.0.attn.o_proj") == EIGHT
     assert chosen.scheme_for("model.layers.0.mlp.experts.down_proj") == FOUR
+
+
+def test_the_experts_of_a_layer_are_chosen_together_and_count_with_both_their_matrices() -> None:
+    recipe = parse_recipe("bits = 4\n[mixed]\nbits_per_weight = 8.3", Path("r.toml"))
+    experts = ("model.layers.0.mlp.experts.gate_up_proj", "model.layers.0.mlp.experts.down_proj")
+    plain = ("lm_head", "model.embed_tokens")
+    found = Findings(
+        shapes={**dict.fromkeys(plain, (64, 64)), **dict.fromkeys(experts, (256, 64))},
+        losses={
+            **{name: {FOUR: 1.0, EIGHT: 0.0} for name in plain},
+            "model.layers.0.mlp.experts.*": {FOUR: 100.0, EIGHT: 0.0},
+        },
+    )
+    chosen = resolve(recipe, found, is_tied=False)
+    # Both of their matrices fit only if all else stays as it is.
+    assert {name: chosen.scheme_for(name).bits for name in (*experts, *plain)} == {
+        **dict.fromkeys(experts, 8),
+        **dict.fromkeys(plain, 4),
+    }
+    with pytest.raises(BudgetTooSmall):
+        resolve(msgspec.structs.replace(recipe, mixed=Mixed(bits_per_weight=4)), found, is_tied=False)
+
+
+def test_one_matrix_for_head_and_embedding_is_kept_in_a_way_that_is_open_to_both() -> None:
+    recipe = parse_recipe(
+        "block_size = 64\n[mixed]\nbits_per_weight = 9\nbits = [4]\nblock_sizes = [32, 64]\n"
+        "[[overrides]]\npattern = 'model.embed_tokens'\nblock_size = 64",
+        Path("r.toml"),
+    )
+    losses = {
+        name: {scheme: 1.0 / scheme.block_size for scheme in open_schemes(recipe, name)}
+        for name in ("lm_head", "model.embed_tokens")
+    }
+    assert len(losses["lm_head"]) > len(losses["model.embed_tokens"])
+    chosen = resolve(recipe, Findings(shapes=dict.fromkeys(losses, (64, 64)), losses=losses), is_tied=True)
+    assert chosen.scheme_for("lm_head") == chosen.scheme_for("model.embed_tokens") == Scheme(4, 64)
 
 
 def test_block_sizes_are_open_unless_an_override_says_one() -> None:

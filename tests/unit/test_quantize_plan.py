@@ -10,8 +10,9 @@ import pytest
 
 from checkpoints import write_llama
 from hearth.errors import RecipeOverrideUnmatched
-from hearth.quantize.builder import plan
+from hearth.quantize.builder import Steps, plan, write
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
+from hearth.quantize.journal import Journal
 from hearth.quantize.recipe import Override, Recipe
 from hearth.quantize.weights import TableWeight
 
@@ -55,6 +56,23 @@ def test_a_layer_in_floats_counts_where_the_model_is_run_on_a_text(checkpoint: C
     assert plain + layer < calibrated < plain + 4 * layer
     assert feedback > calibrated + 4 * WIDTH * WIDTH
     assert many > calibrated + 4 * HIDDEN * (1 << 20)  # what goes into a layer and comes out of it
+
+
+def test_what_an_earlier_process_did_does_not_make_this_one_seem_fast(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    planned, out = plan(checkpoint, PLAIN), tmp_path / "out"
+    out.mkdir()
+    for _ in range(2):
+        journal, steps = Journal(tmp_path / "journal", "key"), Steps.of(planned, lambda _done, _whole: None)
+        assert steps.seconds_left(10) is None
+        write(planned, out, 1, steps, journal)
+        assert steps.done == planned.numbers
+    assert steps.skipped == planned.numbers
+    steps = Steps(1000, lambda _done, _whole: None)
+    steps.skip(800)
+    steps.count(20)
+    assert steps.seconds_left(2) == 18
 
 
 def test_an_override_that_is_for_no_matrix_is_refused_with_the_nearest(checkpoint: Checkpoint) -> None:

@@ -24,7 +24,7 @@ from hearth.quantize.calibration.kept_calibration import MOST_BYTES, Keeper, Kep
 from hearth.quantize.calibration.text import calibration_tokens
 from hearth.quantize.checkpoint.checkpoint import CONFIG, Checkpoint
 from hearth.quantize.data_file import PIECE_NUMBERS, Place, count_pieces, lay_out, piece_rows, write_data
-from hearth.quantize.decoder import Decoder
+from hearth.quantize.decoder import Decoder, Experts
 from hearth.quantize.graph.decoder_graph import decoder_graph, layer_prefix
 from hearth.quantize.graph.graph import DATA_FILE, Graph
 from hearth.quantize.journal import Journal
@@ -33,7 +33,7 @@ from hearth.quantize.recipe import BUILT_IN_TEXT, EMBEDDING, HEAD, NO_TEXT, Reci
 from hearth.quantize.rounding.scheme import Scheme
 from hearth.quantize.shapes import check_shapes
 from hearth.quantize.side_files import check_side_files, write_side_files
-from hearth.quantize.weights import Weight
+from hearth.quantize.weights import Matrix, Weight
 
 GRAPH_FILE = "model.onnx"
 # For each number that a thread works on: as it is stored, as float32, and all that it becomes until it is written.
@@ -86,8 +86,8 @@ class Plan:
     def _calibration_bytes(self) -> int:
         """A whole layer in float32, its largest matrix twice more while it is rounded, and what goes in and out of it.
 
-        With feedback, also the second moment of the widest inputs, which is decomposed in place; where bits are chosen,
-        at another time, each matrix of the layer once more, as it was rounded.
+        With feedback, also the second moment of the widest inputs, which is decomposed in place, and one for each expert;
+        where bits are chosen, at another time, each matrix of the layer once more, as it was rounded.
         """
         recipe = self.recipe
         hidden = 2 * recipe.calibration_tokens * self.decoder.hidden_size
@@ -99,6 +99,9 @@ class Plan:
                     sizes.append(weight.rows * weight.row_numbers)
                     columns.append(weight.row_numbers)
             moments = int(_MOMENTS * max(columns) ** 2) if recipe.has_feedback else 0
+            part = self.decoder.layers[number].mlp
+            if recipe.has_feedback and isinstance(part, Experts):
+                moments += part.count * Matrix(self.checkpoint, part.down).columns ** 2
             rounded = sum(sizes) if recipe.mixed is not None else 0
             most = max(most, sum(sizes) + 2 * max(sizes) + max(moments, rounded))
         return 4 * (most + hidden)
@@ -151,11 +154,13 @@ class Steps:
 
     Attributes:
         tell: told how many numbers are done, of how many, on any thread; what it raises ends the building.
+        skipped: what an earlier process did of them, which takes no time.
     """
 
     whole: int
     tell: Callable[[int, int], None]
     done: int = 0
+    skipped: int = 0
 
     @classmethod
     def of(cls, plan: Plan, tell: Callable[[int, int], None]) -> Steps:
@@ -166,6 +171,16 @@ class Steps:
     def count(self, numbers: int) -> None:
         self.done += numbers
         self.tell(min(self.done, self.whole), self.whole)
+
+    def skip(self, numbers: int) -> None:
+        """So much an earlier process did."""
+        self.skipped += numbers
+        self.count(numbers)
+
+    def seconds_left(self, seconds: float) -> float | None:
+        """By what was done in so many seconds; None where nothing was."""
+        done = self.done - self.skipped
+        return max(0, self.whole - self.done) * seconds / done if done > 0 else None
 
 
 def plan(checkpoint: Checkpoint, recipe: Recipe) -> Plan:
@@ -251,7 +266,7 @@ def write(
     if planned.recipe.has_feedback:
         _write_layers(planned, data, threads, steps, journal, keeper)
     else:
-        write_data(data, graph.weights, planned.places, threads, steps.count, journal)
+        write_data(data, graph.weights, planned.places, threads, steps.count, steps.skip, journal)
     write_side_files(planned.checkpoint, planned.decoder, out)
     (out / GRAPH_FILE).write_bytes(graph.model(planned.places).SerializeToString())
     return Built(planned.decoder, planned.recipe, planned.numbers, planned.bytes)
@@ -271,12 +286,12 @@ def _write_layers(
 
     def write_some(number: int, weights: Sequence[Weight]) -> None:
         begin, numbers = begins[number], planned.piece_numbers
-        write_data(data, weights, planned.places, threads, steps.count, journal, begin, numbers)
+        write_data(data, weights, planned.places, threads, steps.count, steps.skip, journal, begin, numbers)
 
     def write_layer(number: int) -> None:
         write_some(number, layers[number])
 
-    steps.count(sum(weight.rows * weight.row_numbers for layer in layers[:reached] for weight in layer))
+    steps.skip(sum(weight.rows * weight.row_numbers for layer in layers[:reached] for weight in layer))
     calibrator.run(planned.found, write_layer, kept)
     write_some(len(layers), rest)
 
@@ -297,7 +312,7 @@ def _calibrator(
     recipe, checkpoint = planned.recipe, planned.checkpoint
     source = BUILT_IN_TEXT if recipe.calibration == NO_TEXT else recipe.calibration
     tokens = calibration_tokens(source, checkpoint, planned.decoder.context_length, recipe.calibration_tokens)
-    return Calibrator(checkpoint, planned.decoder, recipe, tokens, schemes, threads, steps.count)
+    return Calibrator(checkpoint, planned.decoder, recipe, tokens, schemes, threads, steps.count, steps.skip)
 
 
 def _kept(planned: Plan, calibrator: Calibrator, keeper: Keeper | None) -> KeptCalibration | None:

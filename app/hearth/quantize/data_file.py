@@ -61,6 +61,7 @@ def write_data(
     places: dict[str, Place],
     threads: int,
     advance: Callable[[int], None],
+    skip: Callable[[int], None],
     journal: Journal | None = None,
     before: int = 0,
     piece_numbers: int = PIECE_NUMBERS,
@@ -69,6 +70,7 @@ def write_data(
 
     Args:
         advance: told of each piece that is written, in numbers of the checkpoint. What it raises ends the writing.
+        skip: likewise told of what the journal knows.
         journal: which pieces are in the file already, and where it is noted that more of them are.
         before: how many pieces the journal counts before these.
         piece_numbers: of the checkpoint, that are worked on at a time.
@@ -103,7 +105,7 @@ def write_data(
         try:
             for number, piece in enumerate(_pieces(weights, piece_numbers), before):
                 if number < done:
-                    advance(piece.numbers)
+                    skip(piece.numbers)
                     continue
                 running.append((piece, pool.submit(work, piece)))
                 if len(running) == 2 * threads:

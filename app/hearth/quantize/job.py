@@ -87,8 +87,8 @@ def _build(job: Job, work: WorkFolder, teller: _Teller) -> tuple[Recipe, str]:
     data = work.model / DATA_FILE
     _check_memory(job, planned)
     _check_disk(planned, work.path, data)
-    steps = Steps.of(planned, teller.advance)
-    teller.begin(steps.whole)
+    steps = Steps.of(planned, lambda _done, _whole: None)
+    teller.begin(steps)
     chosen = calibrate(planned, job.threads, steps, _keeper(work.choices, job))
     key = chosen.key()
     journal = work.journal(key, data, chosen.bytes, job.note_seconds)
@@ -138,34 +138,26 @@ class _Teller:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._ended = threading.Event()
-        self._done = self._total = 0
-        self._begun: float | None = None
+        self._steps: Steps | None = None
 
     @property
     def has_begun(self) -> bool:
         """Whether writing has."""
-        return self._begun is not None
+        return self._steps is not None
 
-    def begin(self, total: int) -> None:
-        self._total = total
-        self._begun = time.monotonic()
-        threading.Thread(target=self._tell, daemon=True).start()
-
-    def advance(self, done: int, total: int) -> None:
-        """So much is done; what an earlier process did comes first, and takes no time."""
-        self._done, self._total = done, total
+    def begin(self, steps: Steps) -> None:
+        self._steps = steps
+        threading.Thread(target=self._tell, args=[steps], daemon=True).start()
 
     def end(self, message: Done) -> None:
         """The last word."""
         self._ended.set()
         self._caller.tell(message)
 
-    def _tell(self) -> None:
-        first, begun = None, 0.0
+    def _tell(self, steps: Steps) -> None:
+        begun = time.monotonic()
         while not self._ended.wait(_TELL_SECONDS):
-            done, now = self._done, time.monotonic()
-            if first is None:
-                first, begun = done, now
-            speed = (done - first) / (now - begun) if now > begun else 0
-            left = (self._total - done) / speed if speed else None
-            self._caller.tell(Progress(done=done, total=self._total, seconds_left=left))
+            left = steps.seconds_left(time.monotonic() - begun)
+            self._caller.tell(
+                Progress(done=min(steps.done, steps.whole), total=steps.whole, seconds_left=left)
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,7 +13,7 @@ import msgspec
 
 from hearth.errors import BudgetTooSmall
 from hearth.quantize.calibration.findings import Findings
-from hearth.quantize.recipe import EMBEDDING, HEAD, Override, Recipe
+from hearth.quantize.recipe import EMBEDDING, HEAD, Override, Recipe, choice_name
 from hearth.quantize.rounding.scheme import Scheme
 
 
@@ -62,9 +63,14 @@ def resolve(recipe: Recipe, found: Findings, is_tied: bool) -> Recipe:
     """
     if recipe.mixed is None:
         return recipe
-    open_for = {name: list(found.losses.get(name, ())) for name in found.shapes}
+    open_for = {name: list(found.losses.get(choice_name(name), ())) for name in found.shapes}
+    losses = dict(found.losses)
     is_one = is_tied and recipe.shares_embedding and bool(open_for[HEAD]) == bool(open_for[EMBEDDING])
-    options: dict[str, list[Option]] = {}
+    if is_one:  # and is kept in a way that is open to both
+        others = losses.get(EMBEDDING, {})
+        open_for[HEAD] = [scheme for scheme in open_for[HEAD] if scheme in others]
+        losses[HEAD] = {scheme: losses[HEAD][scheme] + others[scheme] for scheme in open_for[HEAD]}
+    sizes: dict[str, Counter[Scheme]] = {}
     fixed, numbers = 0, 0
     for name, (rows, columns) in found.shapes.items():
         if is_one and name == EMBEDDING:
@@ -77,12 +83,13 @@ def resolve(recipe: Recipe, found: Findings, is_tied: bool) -> Recipe:
         # The last block of a row is kept whole; where rows are short, no choice of bits makes up for that.
         block = min((scheme.block_size for scheme in open_for[name] if not scheme.is_float), default=1)
         numbers += rows * -(-columns // block) * block
-        options[name] = []
+        chosen_for = choice_name(name)
         for scheme in open_for[name]:
-            loss = found.losses[name][scheme]
-            if is_one and name == HEAD:
-                loss += found.losses[EMBEDDING][scheme]
-            options[name].append(Option(scheme, scheme.bytes(*shape), loss))
+            sizes.setdefault(chosen_for, Counter())[scheme] += scheme.bytes(*shape)
+    options = {
+        name: [Option(scheme, size, losses[name][scheme]) for scheme, size in known.items()]
+        for name, known in sizes.items()
+    }
     # What is told below must do: it is no float that is exact.
     budget = recipe.mixed.bytes or int(recipe.mixed.bits_per_weight * numbers / 8 + 1e-6)
     least = fixed + sum(min(option.bytes for option in known) for known in options.values())
@@ -136,7 +143,11 @@ def _worth(before: Option, after: Option) -> float:
 
 
 def _written(recipe: Recipe, chosen: Mapping[str, Scheme]) -> Recipe:
-    """The choices as overrides, before those that it has; what was not chosen keeps the recipe's bits."""
+    """The choices as overrides, before those that it has; what was not chosen keeps the recipe's bits.
+
+    Args:
+        chosen: by the names of modules, or by what stands for several.
+    """
     overrides = [
         Override(
             pattern=name,

@@ -16,6 +16,13 @@ from hearth.quantize.rounding.scheme import BITS, BLOCK_SIZES, INTEGER_BITS, Sch
 NO_TEXT, BUILT_IN_TEXT = "none", "built-in"
 ORIGINAL, LONG = "original", "long"
 HEAD, EMBEDDING = "lm_head", "model.embed_tokens"
+_EXPERTS = ".experts."
+
+
+def choice_name(module: str) -> str:
+    """What a module's matrix gets its bits as: itself, or with all others of its layer's experts, as a pattern."""
+    before, is_expert, _ = module.partition(_EXPERTS)
+    return f"{before}{_EXPERTS}*" if is_expert else module
 
 
 def _choice(*values: Any) -> dict[str, Any]:
@@ -34,7 +41,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Mixed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Bits chosen for each matrix by what they cost and what they spoil, within a budget.
 
-    Those of experts keep the bits of the recipe, which their operator wants for all of them, and do not count.
+    Those of the experts of a layer get the same: their operator wants it so.
     """
 
     bits_per_weight: Annotated[

@@ -10,7 +10,7 @@ from hearth.errors import CheckpointUnsupported
 from hearth.i18n import tr
 from hearth.quantize.checkpoint.packed_tensor import PER_WORD, PackedTensor
 from hearth.quantize.decoder import Rows
-from hearth.quantize.rounding.blocks import RoundedRows, pack_bits
+from hearth.quantize.rounding.blocks import RoundedRows
 from hearth.quantize.rounding.scheme import Scheme
 from hearth.quantize.weights import Matrix, Tensor, stored
 
@@ -58,14 +58,10 @@ class RepackedWeight:
 
     def make(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
         pieces = [self._part(part, begin, end) for part, begin, end in self.matrix.pieces(start, stop)]
-        made = [
-            np.concatenate([piece.packed() for piece in pieces]),
-            stored(np.concatenate([piece.scales for piece in pieces]), self.scales),
-        ]
-        if self.zero_points:
-            zeros = np.concatenate([piece.zero_points for piece in pieces if piece.zero_points is not None])
-            made.append(pack_bits(zeros, self.scheme.bits))
-        return tuple(made)
+        rows = RoundedRows.joined(pieces)
+        made = (rows.packed(), stored(rows.scales, self.scales))
+        zero_points = rows.packed_zero_points()
+        return made if self.zero_points is None or zero_points is None else (*made, zero_points)
 
     def _part(self, part: Rows, start: int, stop: int) -> RoundedRows:
         tensor = self.matrix.checkpoint.tensor(part.tensor)

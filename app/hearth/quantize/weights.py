@@ -14,6 +14,7 @@ from hearth.errors import FloatsTooLarge, ModelFileInvalid
 from hearth.i18n import tr
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
 from hearth.quantize.decoder import Rows, Vector
+from hearth.quantize.rounding.blocks import RoundedRows
 from hearth.quantize.rounding.inputs import Inputs
 from hearth.quantize.rounding.rounding import Rounding
 from hearth.quantize.rounding.scheme import Scheme
@@ -256,7 +257,12 @@ class FloatWeight:
 
 @dataclass(frozen=True, slots=True)
 class RoundedWeight:
-    """A matrix rounded in blocks: packed integers, scales, and zero points where the scheme has them."""
+    """A matrix rounded in blocks: packed integers, scales, and zero points where the scheme has them.
+
+    Attributes:
+        height: of the rows that meet the same: all, or those of one expert.
+        inputs: what the first so many rows meet, the next so many, and so on.
+    """
 
     data: Tensor
     scales: Tensor
@@ -264,7 +270,8 @@ class RoundedWeight:
     matrix: Source
     scheme: Scheme
     rounding: Rounding
-    inputs: Callable[[], Inputs | None]
+    height: int
+    inputs: Callable[[int], Inputs | None]
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -279,10 +286,23 @@ class RoundedWeight:
         return self.matrix.columns
 
     def make(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
-        rounded = self.rounding(self.matrix.floats(start, stop), self.scheme, self.inputs())
+        rounded = RoundedRows.joined(
+            [
+                self.rounding(self.matrix.floats(*piece), self.scheme, self.inputs(piece[0] // self.height))
+                for piece in alike_rows(start, stop, self.height)
+            ]
+        )
         zero_points = rounded.packed_zero_points()
         scales = stored(rounded.scales, self.scales)
         return (rounded.packed(), scales, *(() if zero_points is None else (zero_points,)))
+
+
+def alike_rows(start: int, stop: int, height: int) -> Iterator[tuple[int, int]]:
+    """Rows `start` to `stop` in pieces, none of which reaches over a multiple of `height`."""
+    while start < stop:
+        end = min(stop, (start // height + 1) * height)
+        yield start, end
+        start = end
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,19 @@ from hearth.quantize.rounding.inputs import Inputs
 from hearth.quantize.rounding.scheme import Scheme
 
 
+def expert_part(module: str, expert: int) -> str:
+    """The name of one expert's part of a matrix that is of all experts."""
+    return f"{module}.{expert}"
+
+
 @dataclass(slots=True)
 class Findings:
     """Grows from layer to layer.
 
     Attributes:
         shapes: rows and columns of each matrix.
-        inputs: what each matrix meets.
-        losses: what rounding this matrix alone does to the answers: the mean KL divergence, in nats; before the head is
+        inputs: what each matrix meets; that of a number after a module's name is what this expert's part of it meets.
+        losses: what rounding this matrix alone, or what a pattern stands for together, does to the answers: the mean KL divergence, in nats; before the head is
             done, as a share of what its trial does.
         trials: by what the names of some modules begin with, sums of a sample after the latest layer where these modules
             alone are rounded, float32 [sequences, tokens, hidden_size]; until the head shows what that does.
@@ -31,6 +36,10 @@ class Findings:
     trials: dict[str, np.ndarray] = field(default_factory=dict)
     peaks: dict[str, np.ndarray] = field(default_factory=dict)
     folds: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def met(self, module: str, expert: int) -> Inputs | None:
+        """What the part of one expert meets, or where that is not known by itself, all of them."""
+        return self.inputs.get(expert_part(module, expert)) or self.inputs.get(module)
 
     def take(self, other: Findings) -> None:
         """Have what another has found."""

@@ -13,7 +13,7 @@ from hearth.quantize.decoder import Decoder
 from hearth.quantize.graph.attention import KINDS, past_name, present_name
 from hearth.quantize.graph.decoder_graph import decoder_layer
 from hearth.quantize.graph.graph import Graph
-from hearth.quantize.graph.linear import ExpertMatrix, Product, Writer
+from hearth.quantize.graph.linear import Mixture, Product, Writer
 from hearth.quantize.graph.norms import Residual
 from hearth.quantize.graph.positions import Positions
 from hearth.quantize.piece_session import PieceSession
@@ -29,14 +29,14 @@ class LayerSession:
     """A layer with its weights in memory.
 
     Attributes:
-        products, expert_matrices: as in `Writer`.
+        products, mixtures: as in `Writer`.
         caches: by the name of each past, that of its present; [kv_heads, tokens, head_dim] where it is asked for.
         weights: float32, by their tensors' names.
     """
 
     session: PieceSession
     products: dict[str, Product]
-    expert_matrices: dict[str, ExpertMatrix]
+    mixtures: dict[str, Mixture]
     caches: dict[str, str]
     weights: dict[str, np.ndarray]
 
@@ -57,17 +57,23 @@ class LayerSession:
         residual = Residual(writer, graph.input("hidden", TensorProto.FLOAT, shape))
         decoder_layer(writer, residual, decoder.layers[number], number, positions)
         graph.node("Identity", [residual.settle("sum")], OUTPUT)
-        for name in dict.fromkeys([OUTPUT, *_sources(writer.products, writer.expert_matrices)]):
+        scores = [mixture.scores for mixture in writer.mixtures.values()]
+        for name in (OUTPUT, *_sources(writer.products, writer.mixtures), *scores):
             graph.output(name, TensorProto.FLOAT, [*shape[:2], f"{name}_channels"])
         session = PieceSession(graph.model_without_weights(), checkpoint.name, threads)
         caches = {past_name(number, kind): present_name(number, kind) for kind in KINDS}
         weights = dict(map(_whole, graph.weights))
-        return cls(session, writer.products, writer.expert_matrices, caches, weights)
+        return cls(session, writer.products, writer.mixtures, caches, weights)
 
     @property
-    def sources(self) -> list[str]:
-        """The tensors that the layer's matrices meet."""
-        return _sources(self.products, self.expert_matrices)
+    def met(self) -> list[str]:
+        """The tensors that the layer's matrices meet, but for the second ones of experts, whose operator shows none."""
+        return _sources(self.products, self.mixtures)
+
+    @property
+    def scores(self) -> list[str]:
+        """The tensors of what its routers say of experts."""
+        return [mixture.scores for mixture in self.mixtures.values()]
 
     def run(
         self, hidden: np.ndarray, outputs: Sequence[str], replaced: Mapping[str, np.ndarray] | None = None
@@ -78,7 +84,8 @@ class LayerSession:
             hidden: float32 [tokens, hidden_size], one sequence from its start.
             replaced: matrices other than the layer's own, by their modules' names.
         """
-        given = {f"{name}.weight": values for name, values in (replaced or {}).items()}
+        tensors = {f"{name}.weight": values for name, values in (replaced or {}).items()}
+        given = {name: values.reshape(self.weights[name].shape) for name, values in tensors.items()}
         values = {**self.weights, **given, "hidden": hidden[None]}
         return [output[0] for output in self.session.run(values, len(hidden), outputs)]
 
@@ -87,10 +94,9 @@ class LayerSession:
         return np.stack([self.run(sequence, [OUTPUT], replaced)[0] for sequence in sequences])
 
 
-def _sources(products: Mapping[str, Product], experts: Mapping[str, ExpertMatrix]) -> list[str]:
-    known = [product.source for product in products.values()]
-    known += [expert.source for expert in experts.values() if expert.source]
-    return list(dict.fromkeys(known))
+def _sources(products: Mapping[str, Product], mixtures: Mapping[str, Mixture]) -> list[str]:
+    parts: list[Product | Mixture] = [*products.values(), *mixtures.values()]
+    return list(dict.fromkeys(part.source for part in parts))
 
 
 def _whole(weight: Weight) -> tuple[str, np.ndarray]:

@@ -12,7 +12,8 @@ import numpy as np
 from hearth.errors import ArchitectureUnsupported
 from hearth.i18n import tr
 from hearth.quantize.decoder import Activation, Experts
-from hearth.quantize.graph.linear import ExpertMatrix, MatrixWeight, Writer, linear, matrix_weight
+from hearth.quantize.graph.linear import MatrixWeight, Mixture, Writer, linear, matrix_weight
+from hearth.quantize.repacked_weight import RepackedWeight
 from hearth.quantize.rounding.scheme import Scheme
 from hearth.quantize.weights import FloatWeight, RoundedWeight, Source, Tensor, Woven
 
@@ -35,12 +36,9 @@ def experts(writer: Writer, name: str, source: str, part: Experts) -> str:
     flat = graph.constant("constants/experts", np.array([-1, part.count], np.int64))
     scores = graph.node("Reshape", [router, flat], f"{name}.gate/Reshape")
     gate_up = Woven(writer.matrix(part.gate), writer.matrix(part.up))
-    matrices = {
-        f"{name}.experts.gate_up_proj": ExpertMatrix(source, gate_up),
-        f"{name}.experts.down_proj": ExpertMatrix("", writer.matrix(part.down)),
-    }
-    writer.expert_matrices.update(matrices)
-    weights = [_weight(writer, module, known.matrix, part.count) for module, known in matrices.items()]
+    mixture = Mixture(f"{name}.experts", part, source, router, gate_up, writer.matrix(part.down))
+    writer.mixtures[mixture.name] = mixture
+    weights = [_weight(writer, module, matrix, part.count) for module, matrix in mixture.matrices.items()]
     for weight in weights:
         graph.weight(weight)
     first, second = weights
@@ -70,8 +68,7 @@ def _rounded(
     if scheme != second.scheme:
         raise _unsupported(writer, tr("all matrices of its experts must be rounded alike"))
     for weight in (first, second):
-        blocks, rest = divmod(weight.matrix.columns, scheme.block_size)
-        if rest or blocks < 2:
+        if not is_taken(scheme, weight.matrix.columns):
             reason = tr(
                 "its experts have rows of {columns} numbers, which are not several blocks of {block_size}",
                 columns=weight.matrix.columns,
@@ -106,14 +103,23 @@ def _rounded(
     )
 
 
+def is_taken(scheme: Scheme, columns: int) -> bool:
+    """Whether `QMoE` takes rows of so many numbers, or `MoE` floats."""
+    blocks, rest = divmod(columns, scheme.block_size)
+    return scheme.is_float or (not rest and blocks > 1)
+
+
 def _weight(writer: Writer, name: str, matrix: Source, count: int) -> MatrixWeight:
     """The matrices of all experts, [count, rows, columns] or, in blocks, [count, rows, blocks] and bytes."""
     weight = matrix_weight(writer, name, matrix)
     height = matrix.rows // count
+    if isinstance(weight, RepackedWeight):  # the operators have other places for its zero points
+        raise _unsupported(writer, tr("all matrices of its experts must be rounded alike"))
     if isinstance(weight, FloatWeight):
         return replace(weight, tensor=_stacked(weight.tensor, count, height))
     return replace(
         weight,
+        height=height,
         data=_stacked(weight.data, count, height),
         scales=_stacked(weight.scales, count, height),
         zero_points=_stacked(weight.zero_points, count, height) if weight.zero_points else None,

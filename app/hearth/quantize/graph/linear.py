@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from onnx import TensorProto
 
 from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.checkpoint.checkpoint import Checkpoint
-from hearth.quantize.decoder import Rows
+from hearth.quantize.decoder import Experts, Rows
 from hearth.quantize.graph.graph import Graph
 from hearth.quantize.recipe import Recipe
 from hearth.quantize.repacked_weight import RepackedWeight, packed_scheme
@@ -37,11 +38,35 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpertMatrix:
-    """Of all experts of a layer; `source` is the tensor that it meets, or empty where the operator does not show that."""
+class Mixture:
+    """The experts of a layer.
 
+    Attributes:
+        part: what they are made of.
+        source: the tensor that the router and `gate_up` meet.
+        scores: the tensor of what the router says of each expert, [batch, tokens, experts].
+        gate_up, down: of all experts, one below the other; the rows of gate and up in turns.
+    """
+
+    name: str
+    part: Experts
     source: str
-    matrix: Source
+    scores: str
+    gate_up: Source
+    down: Source
+
+    @property
+    def matrices(self) -> dict[str, Source]:
+        """By the names of their modules."""
+        return {self.gate_up_name: self.gate_up, self.down_name: self.down}
+
+    @property
+    def gate_up_name(self) -> str:
+        return f"{self.name}.gate_up_proj"
+
+    @property
+    def down_name(self) -> str:
+        return f"{self.name}.down_proj"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +76,7 @@ class Writer:
     Attributes:
         found: what calibration has found; weights are made with what is there then.
         products: every product whose matrix is kept as the recipe wants it, by its module's name.
-        expert_matrices: those of experts, likewise.
+        mixtures: those of experts, by the names of their modules.
         keeps_packed: whether matrices that the checkpoint has as integers stay so; else they become floats.
         float_type: of what flows through the graph, of TensorProto.
     """
@@ -61,7 +86,7 @@ class Writer:
     recipe: Recipe
     found: Findings = field(default_factory=Findings)
     products: dict[str, Product] = field(default_factory=dict)
-    expert_matrices: dict[str, ExpertMatrix] = field(default_factory=dict)
+    mixtures: dict[str, Mixture] = field(default_factory=dict)
     keeps_packed: bool = True
 
     @property
@@ -127,9 +152,8 @@ def matrix_weight(writer: Writer, name: str, matrix: Source, scheme: Scheme | No
     if packed and isinstance(matrix, Matrix):
         return RepackedWeight(data, scales, zero_points, matrix, scheme)
     rounding = ROUNDINGS[writer.recipe.rounding]
-    return RoundedWeight(
-        data, scales, zero_points, matrix, scheme, rounding, inputs=lambda: writer.found.inputs.get(name)
-    )
+    met = partial(writer.found.met, name)
+    return RoundedWeight(data, scales, zero_points, matrix, scheme, rounding, rows, met)
 
 
 def product_with(writer: Writer, output: str, source: str, weight: MatrixWeight) -> str:

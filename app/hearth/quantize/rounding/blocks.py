@@ -6,7 +6,9 @@ with zeros; each block is block_size * bits / 8 bytes, the first number in the l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -25,6 +27,19 @@ class RoundedRows:
     codes: np.ndarray
     scales: np.ndarray
     zero_points: np.ndarray | None = None
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Self]) -> Self:
+        """One below the other; all have zero points, or none."""
+        if len(pieces) == 1:
+            return pieces[0]
+        zeros = [piece.zero_points for piece in pieces if piece.zero_points is not None]
+        return cls(
+            pieces[0].bits,
+            np.concatenate([piece.codes for piece in pieces]),
+            np.concatenate([piece.scales for piece in pieces]),
+            np.concatenate(zeros) if zeros else None,
+        )
 
     def values(self) -> np.ndarray:
         """What the integers stand for, float32 [rows, blocks * block_size]."""

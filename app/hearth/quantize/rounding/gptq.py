@@ -127,14 +127,9 @@ def round_gptq(values: np.ndarray, scheme: Scheme, inputs: Inputs | None = None)
 def _with_scales(values: np.ndarray, scheme: Scheme, inputs: Inputs) -> RoundedRows:
     """Rounded by scale search, a few rows at a time."""
     step = max(1, _SEARCHED_NUMBERS // values.shape[1])
-    pieces = [
-        round_scale_search(values[start : start + step], scheme, inputs)
-        for start in range(0, len(values), step)
-    ]
-    zeros = [piece.zero_points for piece in pieces if piece.zero_points is not None]
-    return RoundedRows(
-        scheme.bits,
-        np.concatenate([piece.codes for piece in pieces]),
-        np.concatenate([piece.scales for piece in pieces]),
-        np.concatenate(zeros) if zeros else None,
+    return RoundedRows.joined(
+        [
+            round_scale_search(values[start : start + step], scheme, inputs)
+            for start in range(0, len(values), step)
+        ]
     )
