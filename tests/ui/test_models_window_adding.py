@@ -11,6 +11,7 @@ from typing import Any
 
 import keyring
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QInputDialog
 from pytestqt.qtbot import QtBot
 
@@ -30,7 +31,8 @@ class Handler(BaseHTTPRequestHandler):
         allowed = self.headers["Authorization"] == f"Bearer {KEY}"
         listed = {"data": [{"id": "org/tiny"}, {"id": "org/large"}]}
         body = json.dumps(listed if allowed else {"error": "no"}).encode()
-        self.send_response(200 if allowed else 401)
+        status = 200 if allowed else 401
+        self.send_response(status if self.path == "/v1/models" else 404)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -158,6 +160,38 @@ def test_a_model_of_a_server_is_chosen_from_its_list_and_marked_as_remote(
     question.accept()
     desk.wait(lambda: list(store.keys.values()) == ["another key"])
     desk.wait_said("new key")
+
+
+def test_an_address_may_come_without_its_scheme_and_enter_lists_the_models(
+    desk: ModelsDesk, address: str, store: KeyStore, qtbot: QtBot
+) -> None:
+    desk.window.sidebar.server_action.trigger()
+    dialog = desk.window.dialog
+    assert dialog is not None
+    for typed, encrypted in (("llm.example.org", True), ("192.168.1.5:11434/v1", False), ("box:80", False)):
+        dialog.address.setText(typed)
+        assert f"goes to {typed.partition(':')[0]}" in dialog.warning.text()
+        assert ("not encrypted" not in dialog.warning.text()) is encrypted
+    for unfinished in ("h", "https", "https:", "https:/"):
+        dialog.address.setText(unfinished)
+        assert not dialog.find_button.isEnabled()
+    dialog.address.setText(address.removeprefix("http://"))
+    dialog.key.setText(KEY)
+    qtbot.keyClick(dialog.key, Qt.Key.Key_Return)
+    desk.wait(lambda: dialog.model.count() == 2)
+    desk.wait(dialog.model.view().isVisible)
+    dialog.model.hidePopup()
+    dialog.address.setText(address.removesuffix("/v1"))
+    desk.click(dialog.find_button)
+    desk.wait(lambda: "/v1" in dialog.error())
+    dialog.address.setText(address)
+    desk.click(dialog.find_button)
+    desk.wait(lambda: dialog.model.count() == 2 and dialog.add_button.isEnabled())
+    desk.wait(dialog.model.view().isVisible)
+    dialog.model.hidePopup()
+    qtbot.keyClick(dialog.address, Qt.Key.Key_Return)
+    desk.wait(lambda: len(desk.names()) == 1)
+    assert desk.hearth.models.list()[0].manifest.remote.address == address
 
 
 def test_a_server_without_a_key_store_is_not_added(desk: ModelsDesk, address: str) -> None:

@@ -26,7 +26,7 @@ def test_every_window_fits_a_small_screen_at_twice_the_size(
     run = subprocess.run(script, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     sizes = {name: tuple(map(int, size)) for name, *size in map(str.split, run.stdout.splitlines())}
-    assert len(sizes) == 9
+    assert len(sizes) == 11
     too_large = {
         name: size
         for name, size in sizes.items()

@@ -185,3 +185,12 @@ def test_a_window_whose_screen_is_gone_is_on_a_screen(
     window.close()
     again = hand().window
     assert again.screen().availableGeometry().intersects(again.frameGeometry())
+
+
+def test_what_is_typed_while_hearth_opens_is_in_the_field(starting: MainWindow, qtbot: QtBot) -> None:
+    Hearth.open(thread_factory=qt_thread).close()  # not the first start
+    with qtbot.waitSignal(starting.ready, timeout=30_000):
+        starting.start()
+        assert starting.focusWidget() is starting.composer.edit
+        qtbot.keyClicks(starting.focusWidget(), "Hello")
+    assert starting.composer.text() == "Hello"

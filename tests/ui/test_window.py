@@ -374,3 +374,33 @@ def test_every_control_has_a_name_and_can_be_reached(hand_with_model: Any) -> No
     assert [item.accessibleName() for item in wanted if item not in reached] == []
     nameless = [item for item in reached if not (item.accessibleName() or getattr(item, "text", str)())]
     assert nameless == []
+
+
+def test_full_screen_leads_back_to_a_window_that_fills_the_screen(hand: Any) -> None:
+    window = hand.window
+    window.showMaximized()
+    window.actions_.full_screen.trigger()
+    assert window.isFullScreen()
+    window.actions_.full_screen.trigger()
+    assert not window.isFullScreen()
+    assert window.isMaximized()
+
+
+def test_the_window_has_its_icon(hand: Any) -> None:
+    assert not hand.window.windowIcon().isNull()
+
+
+def test_a_model_that_comes_back_answers_its_conversation_again(hand: Any, stories_float32: Path) -> None:
+    window, registry = hand.window, hand.window.hearth.models
+    registry.import_folder(stories_float32, name="other", in_place=True)
+    registry.import_folder(stories_float32, name="stories", in_place=True)
+    made = window.hearth.conversations.create(title="A", model="stories")
+    window.models.refresh()
+    window.session.open(made.id)
+    hand.wait(lambda: window.models.current == window.session.model == "stories")
+    registry.remove("stories")
+    window.models.refresh()
+    hand.wait(lambda: window.models.current == "other")
+    registry.import_folder(stories_float32, name="stories", in_place=True)
+    window.models.refresh()
+    hand.wait(lambda: window.models.current == window.session.model == "stories")

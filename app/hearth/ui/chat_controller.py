@@ -87,6 +87,8 @@ class ChatController(QObject):
         window.composer.submitted.connect(self._on_submit)
         window.composer.edit.textChanged.connect(self.models.expect_answer)
         window.composer.edit_last_requested.connect(self._on_edit_last)
+        window.view.edit_closed.connect(self._focus_composer)
+        window.list.left.connect(self._focus_composer)
 
     # What is on view
 
@@ -140,7 +142,8 @@ class ChatController(QObject):
     @Slot()
     def _on_entries(self) -> None:
         conversation = self.session.conversation
-        self._use_model(self.models.current or (conversation.model if conversation else None))
+        # Its own, where that has come back, and not what has stood in for it.
+        self._use_model((conversation.model if conversation else None) or self.models.current)
         self._refresh_middle()
         entry = self.models.entry()
         if self.load_starter and entry is not None and entry.built_in:
@@ -199,8 +202,10 @@ class ChatController(QObject):
         self._window.setWindowTitle(f"{title} – {TITLE}" if title else TITLE)
         self.update_actions()
 
+    @Slot()
     def _focus_composer(self) -> None:
-        if self._window.is_at_work():
+        """Unless somebody walks through the list of conversations with the keyboard."""
+        if self._window.is_at_work() and not self._window.list.is_walked():
             self._window.composer.focus()
 
     # What the user does

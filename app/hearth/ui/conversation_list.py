@@ -19,14 +19,13 @@ from PySide6.QtCore import (
     Signal,
     Slot,
 )
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPalette
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLabel,
     QLineEdit,
     QListView,
     QMenu,
-    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QVBoxLayout,
@@ -35,11 +34,14 @@ from PySide6.QtWidgets import (
 
 from hearth.conversations.message import Conversation
 from hearth.i18n import tr
+from hearth.ui.help.rows import paint_row
 from hearth.ui.relative_date import relative_date
+from hearth.ui.theme import colour
 
 _Index = QModelIndex | QPersistentModelIndex
 _ROW_HEIGHT = 2.9  # of the font's line height: one line for the title, one for the date, and air
 _MARGIN = 12
+_BY_KEYS = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
 
 
 def title_of(conversation: Conversation) -> str:
@@ -144,32 +146,20 @@ class ConversationDelegate(QStyledItemDelegate):
         conversation = index.data(ConversationModel.ROLE)
         if not isinstance(conversation, Conversation):
             return
-        state: QStyle.StateFlag = option.state
-        palette: QPalette = option.palette
         rect: QRect = option.rect.adjusted(8, 1, -8, -1)
-        selected = bool(state & QStyle.StateFlag.State_Selected)
-        text = palette.color(QPalette.ColorRole.Text)
+        paint_row(painter, rect, option)
         painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if selected or state & QStyle.StateFlag.State_MouseOver:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(_tinted(text, 0.10 if selected else 0.05))
-            painter.drawRoundedRect(rect, 7, 7)
-        if state & QStyle.StateFlag.State_HasFocus and state & QStyle.StateFlag.State_KeyboardFocusChange:
-            painter.setPen(palette.color(QPalette.ColorRole.Highlight))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(rect, 7, 7)
         metrics = option.fontMetrics
         line = metrics.height()
         inner = rect.adjusted(_MARGIN, 0, -_MARGIN, 0)
         top = rect.center().y() - line
-        painter.setPen(text)
+        painter.setPen(colour("text"))
         title = metrics.elidedText(title_of(conversation), Qt.TextElideMode.ElideRight, inner.width())
         painter.drawText(QRect(inner.left(), top, inner.width(), line), Qt.AlignmentFlag.AlignVCenter, title)
         font = painter.font()
         font.setPointSizeF(font.pointSizeF() * 0.86)
         painter.setFont(font)
-        painter.setPen(_tinted(text, 0.55))
+        painter.setPen(colour("text_secondary"))
         when = relative_date(conversation.updated_at, datetime.now(UTC))
         painter.drawText(
             QRect(inner.left(), top + line + 1, inner.width(), line), Qt.AlignmentFlag.AlignVCenter, when
@@ -188,12 +178,6 @@ class ConversationDelegate(QStyledItemDelegate):
         editor.setGeometry(QRect(rect.left(), rect.center().y() - height // 2, rect.width(), height))
 
 
-def _tinted(color: QColor, strength: float) -> QColor:
-    tinted = QColor(color)
-    tinted.setAlphaF(strength)
-    return tinted
-
-
 class ConversationList(QWidget):
     """The list with its empty state.
 
@@ -202,12 +186,14 @@ class ConversationList(QWidget):
         rename_requested: id and new title.
         delete_requested: id.
         more_wanted: the user has come to the end of what is known.
+        left: the user is done in the list: Enter was pressed, or the editor of a title was closed by a key.
     """
 
     chosen = Signal(str)
     rename_requested = Signal(str, str)
     delete_requested = Signal(str)
     more_wanted = Signal()
+    left = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -218,7 +204,9 @@ class ConversationList(QWidget):
         self.view.setObjectName("conversations")
         self.view.setAccessibleName(tr("Conversations"))
         self.view.setModel(self.model)
-        self.view.setItemDelegate(ConversationDelegate(self.view))
+        delegate = ConversationDelegate(self.view)
+        self.view.setItemDelegate(delegate)
+        delegate.closeEditor.connect(self._on_editor_closed)
         self.view.setFrameShape(QListView.Shape.NoFrame)
         self.view.setUniformItemSizes(True)
         self.view.setMouseTracking(True)
@@ -231,6 +219,7 @@ class ConversationList(QWidget):
         self.view.customContextMenuRequested.connect(self._open_menu)
         self.view.selectionModel().currentChanged.connect(self._on_current_changed)
         self.view.installEventFilter(self)
+        self.view.viewport().installEventFilter(self)
         self._empty = QLabel(tr("Your conversations will appear here."), self)
         self._empty.setProperty("kind", "faint")
         self._empty.setWordWrap(True)
@@ -242,6 +231,7 @@ class ConversationList(QWidget):
         layout.addWidget(self.view)
         self.view.hide()
         self._quiet = False
+        self._by_keys = False
         minute = QTimer(self)
         minute.setInterval(60_000)
         minute.timeout.connect(self.view.viewport().update)
@@ -273,13 +263,24 @@ class ConversationList(QWidget):
         conversation = self.model.conversation(self.view.currentIndex())
         return conversation.id if conversation else None
 
+    def is_walked(self) -> bool:
+        """Whether the list has the keyboard, and is used with it."""
+        return self._by_keys and self.view.hasFocus()
+
     def rename_selected(self) -> None:
         """Open the editor of the selected row."""
         if self.view.currentIndex().isValid():
+            self._by_keys = self.is_walked()
             self.view.setFocus()
             self.view.edit(self.view.currentIndex())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.MouseButtonPress:
+            self._by_keys = False
+        elif isinstance(event, QFocusEvent) and event.gotFocus():
+            self._by_keys = self._by_keys or event.reason() in _BY_KEYS
+        elif event.type() == QEvent.Type.KeyPress and self.view.hasFocus():
+            self._by_keys = True
         if watched is self.view and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             keys = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
             chosen = self.selected()
@@ -288,8 +289,16 @@ class ConversationList(QWidget):
                 return True
             if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and chosen:
                 self.chosen.emit(chosen)
+                if self.view.hasFocus():  # not where it ends the editing of a title
+                    self._by_keys = False
+                    self.left.emit()
                 return True
         return super().eventFilter(watched, event)
+
+    @Slot()
+    def _on_editor_closed(self) -> None:
+        if self.view.hasFocus():  # not where something else was clicked
+            self.left.emit()
 
     @Slot(QModelIndex, QModelIndex)
     def _on_current_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:

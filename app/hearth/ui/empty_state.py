@@ -38,6 +38,7 @@ class EmptyState(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._heading = _label(self)
+        self._heading.setObjectName("emptyHeading")
         self._heading.setFont(font(FontSize.LARGE_TITLE, weight=QFont.Weight.DemiBold))
         self._text = _label(self, "secondary")
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

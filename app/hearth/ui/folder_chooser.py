@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from PySide6.QtCore import QDir
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from hearth.i18n import tr
@@ -31,7 +32,11 @@ def choose_folder(parent: QWidget, title: str, on_chosen: Callable[[Path], None]
 
 
 def _open(chooser: QFileDialog, on_chosen: Callable[[Path], None]) -> None:
+    chooser.setDirectory(QDir.homePath())
     chooser.setLabelText(QFileDialog.DialogLabel.Accept, tr("Choose"))
+    # Qt's own chooser, which stands in where the system has none, speaks little Chinese.
+    chooser.setLabelText(QFileDialog.DialogLabel.LookIn, tr("Look in:"))
+    chooser.setLabelText(QFileDialog.DialogLabel.FileType, tr("Files of type:"))
     chooser.fileSelected.connect(lambda path: on_chosen(Path(path)))
     chooser.finished.connect(chooser.deleteLater)
     chooser.open()

@@ -131,6 +131,7 @@ class ImportDialog(QDialog):
         self.cancel_button = QPushButton(tr("Cancel"), self)
         self.cancel_button.clicked.connect(self.reject)
         self.another_button = QPushButton(tr("Choose another folder…"), self)
+        self.another_button.setProperty("kind", "primary")
         self.another_button.clicked.connect(self._on_another)
         self.another_button.hide()
         self.import_button = QPushButton(tr("Import"), self)
@@ -263,6 +264,7 @@ class ImportDialog(QDialog):
             self._tasks.failed.emit(error)
         self._pages.setCurrentWidget(self._problem)
         self.another_button.show()
+        self.another_button.setFocus()
         self.import_button.hide()
 
     @Slot(str)

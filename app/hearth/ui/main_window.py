@@ -104,6 +104,7 @@ class MainWindow(WindowFrame):
             return
         self._opening = True
         self.pages.setCurrentWidget(self.splitter)
+        self.composer.focus()
         if not paths.database_file().exists():
             self.welcome.show()  # while Hearth is opened for the first time
         self.tasks.run(lambda: (hearth := self._open_hearth(), _remembered(hearth)), owner=self).success(

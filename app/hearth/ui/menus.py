@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar
 
@@ -75,6 +76,7 @@ def build_menus(window: QMainWindow) -> Actions:
         file, tr("&Quit"), QKeySequence(key.Quit) if QKeySequence.keyBindings(key.Quit) else "Ctrl+Q"
     )
     quit_.setMenuRole(QAction.MenuRole.QuitRole)
+    quit_.setShortcutContext(Qt.ShortcutContext.ApplicationShortcut)  # in the windows beside it too
 
     edit = bar.addMenu(tr("&Edit"))
     undo_delete = _add(edit, tr("&Undo Delete"), QKeySequence(key.Undo))
@@ -101,7 +103,7 @@ def build_menus(window: QMainWindow) -> Actions:
     regenerate = _add(chat, tr("&Regenerate"), "Ctrl+R")
     chat.addSeparator()
     rename = _add(chat, tr("Re&name Conversation"), "F2")
-    delete = _add(chat, tr("&Delete Conversation"), "Ctrl+Backspace")
+    delete = _add(chat, tr("&Delete Conversation"), "Ctrl+Shift+Backspace")
 
     help_ = bar.addMenu(tr("&Help"))
     help_page = _add(help_, tr("Hearth &Help"), "F1")

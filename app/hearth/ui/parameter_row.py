@@ -149,6 +149,7 @@ class ParameterRow(QWidget):
         self._label.setBuddy(self.field)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setHorizontalSpacing(2)  # the button between them has room of its own
         layout.setVerticalSpacing(2)
         layout.addWidget(self._label, 0, 0)
         layout.addWidget(self.reset_button, 0, 1)

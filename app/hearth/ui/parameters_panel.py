@@ -113,7 +113,7 @@ class ParametersPanel(QWidget):
         self.prompt.textChanged.connect(self._on_edited)
         tip = tr("Told to the model before the conversation.")
         self._add_field(tr("System prompt"), tip, self.prompt)
-        heading = QLabel(tr("Sampling"), self)
+        heading = QLabel(tr("Choice of words (sampling)"), self)
         heading.setObjectName("sectionHeading")
         self._column.addSpacing(4)
         self._column.addWidget(heading)

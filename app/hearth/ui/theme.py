@@ -104,6 +104,7 @@ class Theme(QObject):
     def _restyle(self) -> None:
         self._app.setPalette(qt_palette(self.colours))
         self._app.setStyleSheet(style_sheet(self.colours, radius=Space.RADIUS))
+        self._app.setWindowIcon(icon("hearth", "accent", size=64))
         self.changed.emit()
 
 

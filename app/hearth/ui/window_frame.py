@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Qt, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent
+from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
@@ -167,7 +167,7 @@ class WindowFrame(QMainWindow):
         actions.zoom_in.triggered.connect(lambda: self._zoom(1))
         actions.zoom_out.triggered.connect(lambda: self._zoom(-1))
         actions.zoom_reset.triggered.connect(lambda: self._zoom(0))
-        actions.full_screen.toggled.connect(lambda on: self.showFullScreen() if on else self.showNormal())
+        actions.full_screen.toggled.connect(self._on_full_screen)
         actions.choose_model.triggered.connect(self.picker.click)
         self.view.link_activated.connect(self.ask_to_open)
         actions.open_log.triggered.connect(
@@ -212,20 +212,36 @@ class WindowFrame(QMainWindow):
     def _on_sidebar(self, shown: bool) -> None:
         self.state.sidebar = shown
         self.sidebar.setVisible(shown)
+        self._make_room(shown, self.actions_.toggle_panel)
         self._keep_columns_apart()
 
     @Slot(bool)
     def _on_panel(self, shown: bool) -> None:
         self.state.panel = shown
         self.panel.setVisible(shown)
+        self._make_room(shown, self.actions_.toggle_sidebar)
         self._keep_columns_apart()
+
+    @Slot(bool)
+    def _on_full_screen(self, full: bool) -> None:
+        state = self.windowState() & ~Qt.WindowState.WindowFullScreen  # it may be maximized besides
+        self.setWindowState(state | Qt.WindowState.WindowFullScreen if full else state)
+
+    def _make_room(self, shown: bool, other: QAction) -> None:
+        """Where the screen is too narrow for one more column, the other one goes."""
+        least = self._least_width()
+        if shown and within_screen(self, QSize(least, 0)).width() < least:
+            other.setChecked(False)
 
     def _keep_columns_apart(self) -> None:
         """No narrower than the columns that are shown; a window that is too narrow grows."""
+        self.setMinimumWidth(self._least_width())
+
+    def _least_width(self) -> int:
         columns = (self.splitter.widget(place) for place in range(self.splitter.count()))
         widths = [column.minimumWidth() for column in columns if column and not column.isHidden()]
         handles = self.splitter.handleWidth() * (len(widths) - 1)
-        self.setMinimumWidth(max(_LEAST_WIDTH, sum(widths) + handles))
+        return max(_LEAST_WIDTH, sum(widths) + handles)
 
     def _zoom(self, step: int) -> None:
         place = FONT_SCALES.index(self.state.font_scale) + step if step else FONT_SCALES.index(1.0)

@@ -27,6 +27,7 @@ QMenuBar::item:selected { background: $hover; }
 #sectionHeading { font-weight: 600; }
 #resetParameter { padding: 0 4px; }
 QDoubleSpinBox, QLineEdit#seed { padding: 3px 7px; }
+QLineEdit#seed { min-height: 19px; }
 QAbstractSpinBox QLineEdit { background: transparent; border: none; padding: 0; }
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; height: 0; border: none; }
 

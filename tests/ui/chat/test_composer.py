@@ -138,3 +138,21 @@ def test_the_menu_has_the_usual_commands(qtbot: QtBot, composer: Composer) -> No
     next(action for action in menu.actions() if action.text() == "Cut").trigger()
     assert composer.text() == ""
     menu.deleteLater()
+
+
+def test_the_placeholder_is_as_large_as_the_text(composer: Composer) -> None:
+    def height() -> int:
+        """Pixels from the first to the last row with ink."""
+        picture = composer.edit.viewport().grab().toImage()
+        ground = picture.pixel(picture.width() - 1, 0)
+        rows = [
+            y
+            for y in range(picture.height())
+            if any(picture.pixel(x, y) != ground for x in range(picture.width() // 2))
+        ]
+        return rows[-1] - rows[0]
+
+    composer.edit.clearFocus()  # and with it the cursor
+    before = height()
+    composer.set_font_scale(2.0)
+    assert height() > 1.6 * before

@@ -32,6 +32,7 @@ class ChatView(RowArea):
     Signals:
         regenerate_requested, retry_requested: id of the answer.
         edit_requested: id of the user's message, and its new text.
+        edit_closed: an editor was sent or cancelled.
         version_requested: id of the message, -1 or 1.
         copy_requested: Markdown that was put on the clipboard.
         link_activated: address of the link that was clicked.
@@ -40,6 +41,7 @@ class ChatView(RowArea):
     regenerate_requested = Signal(str)
     retry_requested = Signal(str)
     edit_requested = Signal(str, str)
+    edit_closed = Signal()
     version_requested = Signal(str, int)
     copy_requested = Signal(str)
     link_activated = Signal(str)
@@ -233,6 +235,7 @@ class ChatView(RowArea):
                 editor.widget.focus()
         else:
             self._layout()
+            self.edit_closed.emit()
 
     def _on_bound(self, item: MessageItem, row: Row) -> None:
         if isinstance(row.widget, Footer):

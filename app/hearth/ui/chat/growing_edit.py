@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import ceil
 
-from PySide6.QtCore import QMimeData, QSize, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QFont, QFontMetricsF, QInputMethodEvent, QKeyEvent
+from PySide6.QtCore import QEvent, QMimeData, QSize, Qt, Signal
+from PySide6.QtGui import QContextMenuEvent, QFont, QFontMetricsF, QInputMethodEvent, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QFrame, QMenu, QPlainTextEdit, QSizePolicy, QWidget
 
 from hearth.ui.chat.text_menu import text_menu
@@ -30,7 +30,7 @@ class GrowingEdit(QPlainTextEdit):
         super().__init__(parent)
         self._max_lines = max_lines
         self._composing = False
-        self.setFont(font)
+        self.set_font(font)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setTabChangesFocus(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -43,6 +43,7 @@ class GrowingEdit(QPlainTextEdit):
 
     def set_font(self, font: QFont) -> None:
         self.setFont(font)
+        self.viewport().setFont(font)  # which the placeholder is written in
         self._grow()
 
     def sizeHint(self) -> QSize:
@@ -67,6 +68,18 @@ class GrowingEdit(QPlainTextEdit):
         if height != self.height() or self.minimumHeight() != height:
             self.setFixedHeight(height)
             self.updateGeometry()
+
+    def event(self, event: QEvent) -> bool:
+        """Leave the key for Undo to the window where there is nothing to undo in here."""
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and event.matches(QKeySequence.StandardKey.Undo)
+            and not self.document().isUndoAvailable()
+        ):
+            event.ignore()
+            return False
+        return super().event(event)
 
     def inputMethodEvent(self, event: QInputMethodEvent) -> None:
         self._composing = bool(event.preeditString())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRect, Qt
+from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QStyle, QStyleOptionViewItem
 
@@ -23,5 +23,6 @@ def paint_row(painter: QPainter, rect: QRect, option: QStyleOptionViewItem) -> N
     if state & _STATE.State_HasFocus and state & _STATE.State_KeyboardFocusChange:
         painter.setPen(colour("accent"))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(rect.adjusted(0, 0, -1, -1), 6, 6)
+        # Within the row: what is drawn beside it stays when the keyboard has gone on.
+        painter.drawRoundedRect(QRectF(rect).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
     painter.restore()

@@ -195,7 +195,7 @@ class RowDelegate(QStyledItemDelegate):
         height = metrics.size(0, text).height() + 2  # Chinese letters are higher
         badge = QRect(place.right() - width, place.center().y() - height // 2, width, height)
         name = "link" if model.remote else "text_secondary"
-        painter.setPen(colour("link" if model.remote else "field_border"))
+        painter.setPen(colour("link" if model.remote else "scroll"))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(badge, 5, 5)
         painter.setFont(font)

@@ -18,7 +18,7 @@ def models_style(colours: Colours, scale: float) -> str:
 
 _STYLE: Final = Template("""
 #modelsWindow QWidget { font-size: $body; }
-#modelsWindow #pageTitle { font-size: $title; font-weight: 600; }
+#modelsWindow #pageTitle, #modelsWindow #emptyHeading { font-size: $title; font-weight: 600; }
 #modelsWindow #badge { font-size: $small; }
 #modelsWindow, #modelsRight, #modelPage, #modelColumn, #serverContent { background: $window; }
 #modelsSidebar { background: $sidebar; border: none; }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 _EXAMPLE = "https://example.org/v1"
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
+_WITHOUT_SCHEME = re.compile(
+    r"(localhost|[\w-]+:\d+|[\w-]+(\.[\w-]+)+(:\d+)?|\[[\da-f:]+\](:\d+)?)(/.*)?", re.IGNORECASE
+)
 
 
 class ServerDialog(QDialog):
@@ -95,10 +100,12 @@ class ServerDialog(QDialog):
         self.address = QLineEdit(self)
         self.address.setPlaceholderText(tr("Such as {address}", address=_EXAMPLE))
         self.address.textChanged.connect(self._on_server_edited)
+        self.address.returnPressed.connect(self._on_return)
         self.key = QLineEdit(self)
         self.key.setEchoMode(QLineEdit.EchoMode.Password)
         self.key.setPlaceholderText(tr("Empty where the server needs none"))
         self.key.textChanged.connect(self._on_server_edited)
+        self.key.returnPressed.connect(self._on_return)
         self.find_button = QPushButton(tr("List Models"), self)
         self.find_button.setAutoDefault(False)
         self.find_button.clicked.connect(self.look)
@@ -169,7 +176,11 @@ class ServerDialog(QDialog):
         self.model.setCurrentIndex(models.index(chosen) if chosen in models else (0 if models else -1))
         if not models:
             self.model.setEditText(chosen)
-            self._say(tr("The server does not list its models: type what it calls the one you want."))
+            said = tr("The server does not list its models: type what it calls the one you want.")
+            ends = bool(urlsplit(self._address()).path)
+            self._say(
+                said if ends else two_sentences(tr("Most addresses end with /v1. Is it missing?"), said)
+            )
         self._on_model(self.model.currentText())
         if len(models) > 1:
             self.model.setFocus()
@@ -214,7 +225,13 @@ class ServerDialog(QDialog):
         self._show_state()
 
     def _address(self) -> str:
-        return self.address.text().strip().rstrip("/")
+        return _whole(self.address.text().strip().rstrip("/"))
+
+    @Slot()
+    def _on_return(self) -> None:
+        """What comes next: the list of models, where there is none to add yet."""
+        if self.find_button.isEnabled() and not self.add_button.isEnabled():
+            self.look()
 
     @Slot()
     def _on_server_edited(self) -> None:
@@ -257,6 +274,18 @@ class ServerDialog(QDialog):
         if event.type() in (QEvent.Type.Show, QEvent.Type.Resize, QEvent.Type.LayoutRequest):
             self._grow()
         return done
+
+
+def _whole(address: str) -> str:
+    """The address as it was typed, or with the scheme that was left out: within a network, few servers encrypt."""
+    if not _WITHOUT_SCHEME.fullmatch(address):
+        return address
+    host = _host(f"http://{address}")
+    try:
+        near = ip_address(host).is_private
+    except ValueError:
+        near = "." not in host or host.endswith(".local")
+    return f"{'http' if near else 'https'}://{address}"
 
 
 def _host(address: str) -> str:

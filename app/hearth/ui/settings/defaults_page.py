@@ -47,7 +47,7 @@ class DefaultsPage(SettingsPage):
         self._timer.setInterval(_SAVE_MILLISECONDS)
         self._timer.timeout.connect(self.flush)
         self.column.addLayout(self._build_fields())
-        self.column.addWidget(heading_label(tr("Sampling"), self))
+        self.column.addWidget(heading_label(tr("Choice of words (sampling)"), self))
         self.column.addWidget(
             hint_label(
                 tr("Where a value is left at its default, what the maker of a model recommends comes first."),

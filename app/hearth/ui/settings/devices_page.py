@@ -21,6 +21,7 @@ from hearth.services.devices import (
     measure_again,
     use_text,
 )
+from hearth.ui.first_line import stand_on_one_line
 from hearth.ui.settings.choice_box import ChoiceBox
 from hearth.ui.settings.page import SettingsPage, add_field, field_grid, heading_label, hint_label
 from hearth.ui.tasks import Lane, Tasks
@@ -185,7 +186,11 @@ class _Card(QFrame):
         value.setWordWrap(True)
         value.setProperty("kind", "secondary")
         value.setAccessibleName(f"{name}: {text}")
-        self._grid.addWidget(QLabel(name, self), row, 0, Qt.AlignmentFlag.AlignTop)
+        value.setAlignment(Qt.AlignmentFlag.AlignTop)
+        title = QLabel(name, self)
+        title.setAlignment(Qt.AlignmentFlag.AlignTop)
+        stand_on_one_line(title, value)
+        self._grid.addWidget(title, row, 0)
         self._grid.addWidget(value, row, 1)
         if button is not None:
             self._grid.addWidget(button, row, 2, Qt.AlignmentFlag.AlignTop)

@@ -10,6 +10,7 @@ from hearth.i18n import mark, ntr, tr
 from hearth.models.fit import Fit
 from hearth.services.model_sizes import ModelSizes
 from hearth.ui import theme
+from hearth.ui.first_line import stand_on_one_line
 from hearth.ui.text_scale import text_label
 from hearth.ui.theme import Space
 from hearth.ui.welcome.page import WelcomePage
@@ -26,7 +27,7 @@ class MachinePage(WelcomePage):
     """Says that it measures until `show_sizes` is called.
 
     Attributes:
-        values: the words beside each name, by a key: “processor”, “memory”, and each Fit.
+        names, values: the words of each row, by a key: “processor”, “memory”, and each Fit.
 
     Signals:
         model_wanted: a model for this machine shall be found.
@@ -43,6 +44,7 @@ class MachinePage(WelcomePage):
             ),
             parent,
         )
+        self.names: dict[str, QLabel] = {}
         self.values: dict[str, QLabel] = {}
         self._icons: list[tuple[QLabel, str, str]] = []
         self._card = card = QFrame(self)
@@ -78,6 +80,7 @@ class MachinePage(WelcomePage):
         self.column.addWidget(self.find_button, 0, Qt.AlignmentFlag.AlignLeft)
         self.end()
         self.values["processor"].setText(tr("Measuring this machine…"))
+        self._align()
         theme.theme().changed.connect(self._restyle)
         self._restyle()
 
@@ -93,6 +96,7 @@ class MachinePage(WelcomePage):
         self.values["memory"].setText(memory)
         for fit in Fit:
             self.values[fit].setText(_sizes_text(sizes.those_that(fit)))
+        self._align()
 
     def _add_row(self, key: str, name: str, icon: str = "", colour: str = "") -> None:
         card = self._card
@@ -106,9 +110,13 @@ class MachinePage(WelcomePage):
         value = text_label(card, "–")
         value.setAlignment(Qt.AlignmentFlag.AlignTop)
         value.setAccessibleName(name)
-        self.values[key] = value
+        self.names[key], self.values[key] = words, value
         self._grid.addWidget(words, row, 1 if icon else 0, 1, 1 if icon else 2, Qt.AlignmentFlag.AlignTop)
         self._grid.addWidget(value, row, 2)
+
+    def _align(self) -> None:
+        for key, value in self.values.items():
+            stand_on_one_line(self.names[key], value)
 
     def _restyle(self) -> None:
         for picture, icon, colour in self._icons:
