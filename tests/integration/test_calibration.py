@@ -16,7 +16,7 @@ from hearth.errors import ModelFileInvalid
 from hearth.quantize.architectures.registry import describe
 from hearth.quantize.builder import plan
 from hearth.quantize.calibration.calibrator import Calibrator
-from hearth.quantize.calibration.expert_inputs import ExpertInputs
+from hearth.quantize.calibration.expert_inputs import expert_moments
 from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.calibration.kept_calibration import KeptCalibration
 from hearth.quantize.calibration.layer_session import OUTPUT, LayerSession
@@ -99,11 +99,11 @@ def test_an_expert_that_no_token_comes_near_to_is_rounded_by_its_weights_alone(t
     session = LayerSession.open(checkpoint, decoder, number, 1)
     (mixture,) = session.mixtures.values()
     mixture = replace(mixture, part=replace(mixture.part, used=1))
-    inputs = ExpertInputs(mixture, session.weights[f"{mixture.gate_up_name}.weight"], is_whole=True)
     source = np.random.default_rng(0).standard_normal((8, decoder.hidden_size), np.float32)
-    inputs.add(source, np.tile(np.float32([3, 1, 2, 0]), (8, 1)))
-    found = Findings(inputs=dict(inputs.inputs()))
-    assert inputs.is_finite
+    scores = np.tile(np.float32([3, 1, 2, 0]), (8, 1))
+    gate_up = session.weights[f"{mixture.gate_up_name}.weight"]
+    sums = expert_moments(mixture, gate_up, source, scores, is_whole=True)
+    found = Findings(inputs={name: moments.inputs() for name, moments in sums})
     assert found.met(mixture.down_name, 0) is not None
     assert found.met(mixture.down_name, 2) is not None  # it came next
     assert found.met(mixture.down_name, 1) is found.met(mixture.down_name, 3) is None

@@ -90,7 +90,9 @@ class Plan:
         where bits are chosen, at another time, each matrix of the layer once more, as it was rounded.
         """
         recipe = self.recipe
-        hidden = 2 * recipe.calibration_tokens * self.decoder.hidden_size
+        has_experts = any(isinstance(layer.mlp, Experts) for layer in self.decoder.layers)
+        # For experts, what they meet as well, in pieces and then as one.
+        hidden = (4 if has_experts else 2) * recipe.calibration_tokens * self.decoder.hidden_size
         most = 0
         for number in range(len(self.decoder.layers)):
             sizes, columns = [0], [0]

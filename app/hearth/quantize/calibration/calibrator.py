@@ -12,7 +12,7 @@ import numpy as np
 from hearth.errors import ModelFileInvalid
 from hearth.i18n import tr
 from hearth.model_folder.folder import TOKENIZER_FILE
-from hearth.quantize.calibration.expert_inputs import ExpertInputs
+from hearth.quantize.calibration.expert_inputs import expert_moments
 from hearth.quantize.calibration.findings import Findings
 from hearth.quantize.calibration.head import Head
 from hearth.quantize.calibration.kept_calibration import KeptCalibration, Reached
@@ -132,14 +132,8 @@ class Calibrator:
         session = LayerSession.open(self.checkpoint, decoder, number, self.threads)
         cached = session.caches if self.recipe.has_int8_cache else {}
         moments: dict[str, Moments] = {}
-        experts = {
-            name: ExpertInputs(
-                mixture,
-                session.weights[f"{mixture.gate_up_name}.weight"],
-                is_whole=self.recipe.has_feedback,
-            )
-            for name, mixture in session.mixtures.items()
-        }
+        # Of all texts at once: of one alone, an expert meets so few tokens that the calls take the time.
+        routed: dict[str, list[np.ndarray]] = {}
         after = np.empty_like(hidden)
         for place, sequence in enumerate(hidden):
             after[place], *seen = session.run(
@@ -149,21 +143,27 @@ class Calibrator:
             for source in session.met:
                 sums = moments.setdefault(source, Moments(self.recipe.has_feedback, met[source].shape[1]))
                 sums.add(met[source])
-            for name, mixture in session.mixtures.items():
-                experts[name].add(met[mixture.source], met[mixture.scores])
+            for mixture in session.mixtures.values():
+                for name in (mixture.source, mixture.scores):
+                    routed.setdefault(name, []).append(met[name])
             for past in cached:
                 peak = np.abs(met[past]).max(axis=1)  # over tokens
                 found.peaks[past] = np.maximum(peak, found.peaks.get(past, np.float32(0)))
-        all_sums: list[Moments | ExpertInputs] = [*moments.values(), *experts.values()]
-        if not (np.isfinite(after).all() and all(sums.is_finite for sums in all_sums)):
+        if not (np.isfinite(after).all() and all(sums.is_finite for sums in moments.values())):
             raise self._overflow()
         inputs = {source: moment.inputs() for source, moment in moments.items()}
         for name, product in session.products.items():
             found.inputs[name] = inputs[product.source]
             found.shapes[name] = (product.matrix.rows, product.matrix.columns)
-        for name, mixture in session.mixtures.items():
+        for mixture in session.mixtures.values():
             found.inputs[mixture.gate_up_name] = inputs[mixture.source]
-            found.inputs.update(experts[name].inputs())
+            met_all, scores = (np.concatenate(routed.pop(name)) for name in (mixture.source, mixture.scores))
+            gate_up = session.weights[f"{mixture.gate_up_name}.weight"]
+            whole = self.recipe.has_feedback
+            for name, sums in expert_moments(mixture, gate_up, met_all, scores, is_whole=whole):
+                if not sums.is_finite:
+                    raise self._overflow()
+                found.inputs[name] = sums.inputs()
             for module, matrix in mixture.matrices.items():
                 found.shapes[module] = (matrix.rows, matrix.columns)
         factors: dict[str, np.ndarray] = {}

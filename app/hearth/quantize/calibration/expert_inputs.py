@@ -15,41 +15,29 @@ from hearth.quantize.calibration.findings import expert_part
 from hearth.quantize.calibration.moments import Moments
 from hearth.quantize.decoder import Experts
 from hearth.quantize.graph.linear import Mixture
-from hearth.quantize.rounding.inputs import Inputs
 
 # How many experts a token counts for, of each that it is sent to.
 _NEAR = 2
 
 
-class ExpertInputs:
-    """Second moments for each expert of one layer, summed up over texts."""
+def expert_moments(
+    mixture: Mixture, gate_up: np.ndarray, source: np.ndarray, scores: np.ndarray, *, is_whole: bool
+) -> Iterator[tuple[str, Moments]]:
+    """By the names of the experts' parts; none for those that no token came near to.
 
-    def __init__(self, mixture: Mixture, gate_up: np.ndarray, *, is_whole: bool) -> None:
-        """Args:
+    Args:
         gate_up: float32 [experts, 2 * width, hidden], the rows of gate and up in turns.
+        source: what the experts meet, float32 [tokens, hidden].
+        scores: what the router says of each, [tokens, experts].
         is_whole: as in `Moments`.
-        """
-        self._mixture = mixture
-        self._gate_up = gate_up
-        self._moments = [Moments(is_whole, mixture.down.columns) for _ in gate_up]
-
-    def add(self, source: np.ndarray, scores: np.ndarray) -> None:
-        """What the experts meet, float32 [tokens, hidden], and what the router says of it, [tokens, experts]."""
-        experts, shares = _nearest(scores, self._mixture.part)
-        for expert, moments in enumerate(self._moments):
-            tokens, places = np.nonzero(experts == expert)
-            if len(tokens):
-                moments.add(_between(source[tokens], self._gate_up[expert]) * shares[tokens, places, None])
-
-    @property
-    def is_finite(self) -> bool:
-        return all(moments.is_finite for moments in self._moments)
-
-    def inputs(self) -> Iterator[tuple[str, Inputs]]:
-        """By the names of the experts' parts; none for those that no token came near to. The sums are used up."""
-        for expert, moments in enumerate(self._moments):
-            if moments.vectors:
-                yield expert_part(self._mixture.down_name, expert), moments.inputs()
+    """
+    experts, shares = _nearest(scores, mixture.part)
+    for expert, matrix in enumerate(gate_up):
+        tokens, places = np.nonzero(experts == expert)
+        if len(tokens):
+            moments = Moments(is_whole, mixture.down.columns)
+            moments.add(_between(source[tokens], matrix) * shares[tokens, places, None])
+            yield expert_part(mixture.down_name, expert), moments
 
 
 def _nearest(scores: np.ndarray, part: Experts) -> tuple[np.ndarray, np.ndarray]:
