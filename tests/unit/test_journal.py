@@ -25,7 +25,7 @@ def test_notes_of_anything_else_count_for_nothing(tmp_path: Path) -> None:
     assert Journal(tmp_path / "journal.json", "another key").pieces == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"key": "key"}', b"\xff\x00"])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"key": "key"}', b"\xff\x00", b'{"key": "\xff"}'])
 def test_a_damaged_note_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "journal.json").write_bytes(content)
     assert Journal(tmp_path / "journal.json", "key").pieces == 0

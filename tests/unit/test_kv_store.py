@@ -148,6 +148,18 @@ def test_a_damaged_file_is_removed_when_the_model_is_loaded(tmp_path: Path, dama
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_cannot_be_read_now_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(opened(tmp_path))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert opened(tmp_path).longest_shared(TOKENS) == (None, 0)
+    monkeypatch.undo()
+    assert opened(tmp_path).longest_shared(TOKENS)[0] is not None
+
+
 def test_one_wrong_bit_anywhere_is_noticed(tmp_path: Path) -> None:
     save(opened(tmp_path))
     file = only_file(tmp_path)

@@ -94,7 +94,9 @@ class KVStore:
                     header = _read_header(stream)
                     if header.model == self.model:
                         self._stored.append(Stored(file, self._read_tokens(stream, header)))
-            except (OSError, _Damaged) as error:
+            except OSError as error:
+                log.warning("%s cannot be read now: %s", file, error)
+            except _Damaged as error:
                 log.warning("%s is removed: %s", file, error)
                 _remove(file)
 

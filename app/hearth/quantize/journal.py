@@ -40,7 +40,7 @@ class Journal:
         self.pieces = 0
         try:
             note = msgspec.json.decode(file.read_bytes(), type=_Note)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return
         if note.key == key:
             self.pieces = note.pieces
