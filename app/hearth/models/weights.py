@@ -80,7 +80,8 @@ class Weights:
         mapped: of the files' own pages that are needed all the time.
         read: that one token of one answer reads.
         floats: of these, what is not unpacked.
-        products: weights that each token of a prompt is multiplied with; the head works on the last one alone.
+        products: weights that each token of a prompt is multiplied with; all but the head.
+        head: bytes of the head, which works on the last token of a chunk alone.
     """
 
     disk: int
@@ -88,6 +89,7 @@ class Weights:
     mapped: int
     read: int
     products: int
+    head: int
     floats: int = 0
 
     @classmethod
@@ -124,13 +126,14 @@ class Weights:
             mapped=0,
             read=round(read) + head,
             products=products,
+            head=head,
             floats=floats,
         )
 
     @classmethod
     def of_graph(cls, shape: ModelShape, tensors: Iterable[ExternalTensor], disk: int) -> Weights:
         """Of a model folder in onnxruntime-genai's format; `disk` is the size of its files."""
-        loaded = products = 0
+        loaded = products = head = 0
         read = floats = 0.0
         used = shape.experts_used / shape.experts if shape.experts else 1.0
         for tensor in tensors:
@@ -139,9 +142,18 @@ class Weights:
             loaded += in_memory
             read += in_memory * share
             floats += in_memory * share if tensor.data_type in _FLOATS else 0
-            products += 0 if tensor.name.startswith(_HEAD) else round(weights * share)
+            if tensor.name.startswith(_HEAD):
+                head += in_memory
+            else:
+                products += round(weights * share)
         return cls(
-            disk=disk, loaded=loaded, mapped=0, read=round(read), products=products, floats=round(floats)
+            disk=disk,
+            loaded=loaded,
+            mapped=0,
+            read=round(read),
+            products=products,
+            head=head,
+            floats=round(floats),
         )
 
     @classmethod
@@ -163,6 +175,7 @@ class Weights:
             mapped=0,
             read=read,
             products=round(used),
+            head=round(read * table / (used + table)),
             floats=read if is_floats else 0,
         )
 
