@@ -23,11 +23,12 @@ import onnxruntime as ort
 from hearth.engine.ort_runner import OrtRunner
 from hearth.engine.relative_error import relative_error
 from hearth.engine.tokenizer import Tokenizer
-from hearth.errors import ModelLoadFailed, ModelRunFailed, ModelUnsupported
+from hearth.errors import ModelFileInvalid, ModelLoadFailed, ModelRunFailed, ModelUnsupported
 from hearth.i18n import tr
 from hearth.model_folder.cache_scales import HEADROOM, channel_scales
 from hearth.model_folder.folder import ModelFolder
 from hearth.model_folder.int8_cache import Scale
+from hearth.model_folder.json_file import read_json
 from hearth.paths import resource
 
 log = logging.getLogger(__name__)
@@ -195,10 +196,8 @@ def _try(
 def _read(file: Path, model: str) -> _Kept | None:
     """What is kept for the model, if it is whole and of this version of onnxruntime."""
     try:
-        if file.stat().st_size > _FILE_MAX_BYTES:
-            return None
-        kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        kept = read_json(file, _Kept, _FILE_MAX_BYTES)
+    except ModelFileInvalid:
         return None  # it is measured anew and written over
     size = 4 * kept.kv_heads * kept.head_dim
     arrays = [np.frombuffer(values, "<f4") for values in kept.scales.values() if len(values) == size]

@@ -36,7 +36,7 @@ _VARIANCE = 56 / 3
 
 
 def measure_kernels(cores: int) -> dict[str, float]:
-    """Measure for four seconds, or some more on a slow machine, with so many threads, in half a gigabyte.
+    """Measure for five seconds, or some more on a slow machine, with so many threads, in half a gigabyte.
 
     Returns:
         By the names that `models/speeds.py` explains.

@@ -8,7 +8,8 @@ from statistics import median
 
 import msgspec
 
-from hearth.model_folder.json_file import write_json
+from hearth.errors import ModelFileInvalid
+from hearth.model_folder.json_file import read_json, write_json
 from hearth.model_folder.manifest import GENAI
 from hearth.models.fit import Correction
 from hearth.models.speeds import Speeds
@@ -100,16 +101,14 @@ class Experience(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_experience(file: Path, machine: str) -> Experience:
     """What is kept of this machine; nothing where the file is not there, damaged, of an older format, or another machine's."""
-    try:
-        with file.open("rb") as stream:
-            found = msgspec.json.decode(stream.read(_MAX_BYTES), type=Experience)
-    except FileNotFoundError:
-        found = Experience()
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        log.warning("%s cannot be read, so this machine is measured anew: %s", file, error)
-        found = Experience()
-    if (found.format, found.machine) == (_FORMAT, machine):
-        return found
+    if file.exists():
+        try:
+            found = read_json(file, Experience, _MAX_BYTES)
+        except ModelFileInvalid as error:
+            log.warning("This machine is measured anew: %s", error.what_text())
+        else:
+            if (found.format, found.machine) == (_FORMAT, machine):
+                return found
     return Experience(machine=machine)
 
 

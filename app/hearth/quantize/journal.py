@@ -8,9 +8,13 @@ from pathlib import Path
 
 import msgspec
 
+from hearth.errors import ModelFileInvalid
+from hearth.model_folder.json_file import read_json
+
 # Between two notes: of the time, and of the checkpoint's numbers, at most so much is done again after a kill.
 _SECONDS = 10.0
 _NUMBERS = 1 << 27
+_MAX_BYTES = 1 << 16
 
 
 class _Note(msgspec.Struct):
@@ -39,8 +43,8 @@ class Journal:
         self._written = time.monotonic()
         self.pieces = 0
         try:
-            note = msgspec.json.decode(file.read_bytes(), type=_Note)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            note = read_json(file, _Note, _MAX_BYTES)
+        except ModelFileInvalid:
             return
         if note.key == key:
             self.pieces = note.pieces

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from hearth.engine.providers.trial import AUTO, Trial
-from hearth.model_folder.json_file import write_json
+from hearth.errors import ModelFileInvalid
+from hearth.model_folder.json_file import read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +60,12 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_choices(file: Path) -> tuple[Remembered, ...]:
     """All that is remembered; nothing where the file is not there, damaged or of another format."""
-    try:
-        with file.open("rb") as stream:
-            found = msgspec.json.decode(stream.read(_MAX_BYTES), type=_File)
-    except FileNotFoundError:
+    if not file.exists():
         return ()
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        log.warning("%s cannot be read, so devices are measured anew: %s", file, error)
+    try:
+        found = read_json(file, _File, _MAX_BYTES)
+    except ModelFileInvalid as error:
+        log.warning("Devices are measured anew: %s", error.what_text())
         return ()
     return found.choices if found.format == _FORMAT else ()
 
